@@ -1,0 +1,27 @@
+/*
+ * json: reading numbers and text out of answers by JSON pointer (RFC 6901), with bounds. jansson
+ * does the parsing; its types appear only in services that build or walk larger documents.
+ */
+#ifndef DYN_COMMON_JSON_H
+#define DYN_COMMON_JSON_H
+
+#include "common/str.h"
+
+#include <jansson.h>
+
+#define DYN_JSON_DEPTH_MAX 64
+
+/**
+ * Parse a whole document: bounded depth, no trailing bytes, no duplicate keys.
+ * NULL, and words in `error`, when it is not JSON. The caller owns the result (json_decref).
+ */
+json_t *dyn_json_parse(struct dyn_str text, struct dyn_error *error);
+
+/** The value that a pointer names ("" is the whole, "/a/0/b"), borrowed; NULL when there is none. */
+json_t *dyn_json_at(json_t *root, const char *pointer, struct dyn_error *error);
+
+/** A finite number; a JSON number, or a string that is wholly one when `numeric_strings`. */
+DYN_NODISCARD dyn_err dyn_json_number(const json_t *value, bool numeric_strings, double *out,
+                                      struct dyn_error *error);
+
+#endif
