@@ -3,7 +3,7 @@
  *
  * Writing appends to a dyn_buf, whose maximum bounds the message. Reading goes over a message in
  * order and expects what the schema has; the first error sticks, later reads give zero values, and
- * one check at the end (pack_reader_end) tells. pack_reader_init() walks the bytes first and
+ * one check at the end (pack_reader_end) tells. pack_reader_start() walks the bytes first and
  * compares every claimed length and count with the bytes that are left, so that nothing is
  * reserved for what is not there.
  *
@@ -24,14 +24,13 @@ void pack_nil(struct dyn_buf *out);
 void pack_str(struct dyn_buf *out, struct dyn_str value);
 void pack_text(struct dyn_buf *out, const char *value); /* NULL becomes nil */
 
-struct pack_reader {
-    const unsigned char *at;
-    const unsigned char *end;
-    dyn_err err;
-};
+struct pack_reader;
 
-/** DYN_BADMSG: not one whole msgpack value of at most DYN_PACK_DEPTH_MAX levels, or over DYN_ENTRY_MAX. */
-DYN_NODISCARD dyn_err pack_reader_init(struct pack_reader *reader, struct dyn_str bytes);
+struct pack_reader *pack_reader_new(void); /* keeps its memory from message to message */
+void pack_reader_free(struct pack_reader *reader);
+/** DYN_BADMSG: not one whole msgpack value of at most DYN_PACK_DEPTH_MAX levels; DYN_TOOBIG: over
+ *  DYN_ENTRY_MAX. The bytes must live until the last read. */
+DYN_NODISCARD dyn_err pack_reader_start(struct pack_reader *reader, struct dyn_str bytes);
 /** An array header; its count, which must lie in [min, max]. */
 uint32_t pack_read_array(struct pack_reader *reader, uint32_t min, uint32_t max);
 uint64_t pack_read_u64(struct pack_reader *reader);
@@ -41,7 +40,7 @@ bool pack_read_bool(struct pack_reader *reader);
 struct dyn_str pack_read_str(struct pack_reader *reader, size_t max);
 bool pack_read_nil(struct pack_reader *reader); /* true and consumed when the next value is nil */
 void pack_skip(struct pack_reader *reader);     /* any one value */
-/** The sticky error; DYN_BADMSG when bytes are left over. */
+/** The sticky error; DYN_BADMSG when values are left unread in the outermost array. */
 DYN_NODISCARD dyn_err pack_reader_end(const struct pack_reader *reader);
 
 #endif

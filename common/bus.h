@@ -1,0 +1,130 @@
+/*
+ * bus: one connection to Redis on the loop. Known to this file alone: hiredis.
+ *
+ * A bus connects by itself and reconnects for ever (full jitter, 100 ms to 5 s). It is ready when
+ * authentication, SELECT, CLIENT SETNAME and ROLE (which must say master) have passed; `ready`
+ * tells the server's run_id, so that its owner sees another server behind the same address.
+ * Whatever goes wrong on a connection, including a command that is not answered in time, ends that
+ * connection: every command under way is answered with DYN_CLOSED or DYN_TIMEOUT, then `lost`.
+ *
+ * Ownership: arguments are copied before bus_command() returns; a reply lives during its callback.
+ * Threads: the loop thread only.
+ */
+#ifndef DYN_COMMON_BUS_H
+#define DYN_COMMON_BUS_H
+
+#include "common/loop.h"
+#include "common/message.h"
+
+struct bus;
+struct bus_reply;
+
+struct bus_options {
+    const char *url;  /* redis://[user:password@]host:port[/db] or unix:///path[?db=n]; the bus keeps
+                         what it needs and never prints the user part. rediss:// is DYN_UNSUPPORTED
+                         where hiredis has no TLS */
+    const char *name; /* for CLIENT SETNAME, "dynosaur-estimator" */
+    void (*ready)(void *arg, struct dyn_str run_id);
+    void (*lost)(void *arg, const char *why); /* once a loss or failed series of attempts */
+    void *arg;
+};
+
+/** NULL and words when the URL is wrong; a server that is away is no error. */
+struct bus *bus_new(struct dyn_loop *loop, const struct bus_options *options,
+                    struct dyn_error *error);
+void bus_free(struct bus *bus); /* answers what is under way with DYN_CANCELLED */
+bool bus_is_ready(const struct bus *bus);
+/** Throw the connection away and connect anew. */
+void bus_reset(struct bus *bus, const char *why);
+
+/**
+ * `reply` is NULL unless err is DYN_OK or DYN_REFUSED (an error reply: its words are
+ * bus_reply_str()); DYN_FENCED is the error reply of our Functions that begins with FENCED.
+ */
+typedef void bus_fn(void *arg, dyn_err err, const struct bus_reply *reply);
+
+/**
+ * Send one command; the answer comes exactly once, later. DYN_CLOSED when not ready and DYN_BUSY
+ * with DYN_BUS_PENDING_MAX under way: then `fn` is never called. timeout_ms 0:
+ * DYN_BUS_COMMAND_TIMEOUT_MS. `fn` may be NULL. Commands of one turn of the loop leave in one write.
+ */
+DYN_NODISCARD dyn_err bus_command(struct bus *bus, const struct dyn_str *argv, size_t argc,
+                                  int64_t timeout_ms, bus_fn *fn, void *arg);
+size_t bus_pending(const struct bus *bus);
+
+/** XADD key [MAXLEN ~ maxlen] * m payload; maxlen 0: no trimming. */
+DYN_NODISCARD dyn_err bus_add(struct bus *bus, const char *key, struct dyn_str payload,
+                              uint64_t maxlen, bus_fn *fn, void *arg);
+
+enum bus_reply_type { BUS_NIL, BUS_STRING, BUS_STATUS, BUS_ERROR, BUS_INTEGER, BUS_ARRAY };
+enum bus_reply_type bus_reply_type(const struct bus_reply *reply);
+struct dyn_str bus_reply_str(const struct bus_reply *reply); /* "" when it is no text */
+int64_t bus_reply_int(const struct bus_reply *reply);        /* 0 when it is no number */
+size_t bus_reply_count(const struct bus_reply *reply);       /* 0 when it is no array */
+/** NULL beyond the end. */
+const struct bus_reply *bus_reply_at(const struct bus_reply *reply, size_t index);
+
+/** One entry of a stream reply: its ID and the value of its field "m" (ptr NULL when it has none:
+ *  an entry of somebody else, to be skipped and counted). */
+struct bus_entry {
+    struct entry_id id;
+    struct dyn_str message;
+};
+/** DYN_BADMSG when `reply` is not an entry. */
+DYN_NODISCARD dyn_err bus_reply_entry(const struct bus_reply *reply, struct bus_entry *out);
+
+/*
+ * A reader follows streams over a connection of its own: XREAD COUNT n BLOCK 500. Entries come in
+ * order, each stream's in its own; `behind` is false when the reply was not full, so that what was
+ * written before it has been read.
+ */
+struct bus_reader;
+struct bus_reader_options {
+    const char *url;
+    const char *name;
+    size_t count; /* entries a reply; 0: DYN_BUS_READ_COUNT */
+    /** An entry of streams[stream]; borrowed. */
+    void (*entry)(void *arg, size_t stream, const struct bus_entry *entry);
+    /** After each reply. */
+    void (*round)(void *arg, bool behind);
+    /** Connected: another run_id than before means another history. On each (re)connect the reader
+     *  asks for each stream's last-generated-id; `rewound` is true when one lies below the cursor:
+     *  entries were lost, and the cursor was set back to what the server has. */
+    void (*ready)(void *arg, struct dyn_str run_id, bool rewound);
+    void (*lost)(void *arg, const char *why);
+    void *arg;
+};
+struct bus_reader *bus_reader_new(struct dyn_loop *loop, const struct bus_reader_options *options,
+                                  struct dyn_error *error);
+void bus_reader_free(struct bus_reader *reader);
+/** Follow `key` from behind `after` on; {0,0} is from the beginning. Its index, or SIZE_MAX. */
+size_t bus_reader_follow(struct bus_reader *reader, const char *key, struct entry_id after);
+void bus_reader_forget(struct bus_reader *reader, size_t stream); /* the index is not used again */
+struct entry_id bus_reader_cursor(const struct bus_reader *reader, size_t stream);
+
+/**
+ * Read [from, to] of a stream in pages of DYN_BUS_READ_COUNT by XRANGE over an ordinary bus.
+ * `entry` for each; then `done` exactly once, from the loop. {UINT64_MAX, UINT64_MAX} is the end.
+ */
+struct bus_range {
+    const char *key;
+    struct entry_id from;
+    struct entry_id to;
+    void (*entry)(void *arg, const struct bus_entry *entry);
+    void (*done)(void *arg, dyn_err err);
+    void *arg;
+};
+DYN_NODISCARD dyn_err bus_range_start(struct bus *bus, const struct bus_range *range);
+
+/*
+ * The Functions library `dyn` (common/dyn.lua, loaded by `dynosaur setup`). Each takes the lease's
+ * key first and refuses with FENCED when owner and epoch do not match. Arguments and replies are in
+ * PROTOCOL.md.
+ */
+extern const char bus_functions_source[]; /* the library's text, for FUNCTION LOAD REPLACE */
+extern const char bus_functions_version[];
+
+/** "dyn:{3}:values" */
+void bus_key_partition(struct dyn_buf *out, const char *prefix, uint32_t partition, const char *name);
+
+#endif
