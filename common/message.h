@@ -127,7 +127,7 @@ struct input_story {
     double value;       /* newest good value; NaN: none */
     int64_t value_at;   /* log ms; 0: none */
     double max;         /* of the window; NaN: none */
-    int64_t max_at;     /* log ms at which the maximum was said; 0: none */
+    int64_t max_until;  /* log ms until which the maximum was in force; 0: none, or it still is */
     int32_t estimate;   /* resources; -1: none */
     enum input_health health;
     enum input_cover cover;
@@ -160,7 +160,7 @@ struct target {
 };
 
 /** [1, 3, controller, app, name, rung, raise_only, reason, estimate, decided ms, seq, log_ms,
- *   epoch, config, [[name, value, value_at, max, max_at, estimate, health, cover, covered_at,
+ *   epoch, config, [[name, value, value_at, max, max_until, estimate, health, cover, covered_at,
  *   reason], ...]]; NaN is nil. */
 void message_write_target(struct dyn_buf *out, const struct target *target);
 DYN_NODISCARD dyn_err message_read_target(struct pack_reader *reader, struct target *out);

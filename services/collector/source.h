@@ -1,0 +1,55 @@
+/*
+ * source: the contract of an input plugin. One file in sources/, one exported table, one line in
+ * sources.c; its keys stand in common/config_types.c, so that every program can read the file.
+ *
+ * The host allocates the state, keeps the schedule, the deadline and the queue, and turns what a
+ * source says into a sample. A source never says a number when it failed.
+ */
+#ifndef DYN_COLLECTOR_SOURCE_H
+#define DYN_COLLECTOR_SOURCE_H
+
+#include "common/config.h"
+#include "common/http.h"
+#include "common/loop.h"
+#include "common/message.h"
+
+struct source_host; /* one input's side of the collector */
+
+/** What a source may ask its host for. */
+const struct config_input *source_input(const struct source_host *host);
+const struct config_app *source_app(const struct source_host *host);
+struct dyn_loop *source_loop(const struct source_host *host);
+struct http_client *source_http(const struct source_host *host);
+
+/** The answer owed for a poll(): a number. What is not finite or is negative becomes an error. */
+void source_good(struct source_host *host, double value);
+/** The answer owed for a poll(): none, and why, in words without secrets; cut to DYN_REASON_MAX.
+ *  `status` is SAMPLE_ERROR or SAMPLE_TIMEOUT. */
+void source_failed(struct source_host *host, enum sample_status status, const char *format, ...)
+    DYN_PRINTF(3, 4);
+
+struct source_ops {
+    const char *name;  /* the type's short name in common/config_types.c */
+    size_t state_size; /* the host allocates, zeroes and frees it */
+
+    /** Check options and resolve secrets, keep what lasts. No I/O but reading local files. On
+     *  failure nothing stays held; DYN_NOTFOUND (a secret is missing) disables this input only,
+     *  any other failure too, and is told. */
+    dyn_err (*init)(void *state, struct source_host *host, struct dyn_error *error);
+
+    /** Begin one reading and return at once. One source_good() or source_failed() is owed, later
+     *  or from inside poll(). `now_ms` is the loop's time, `wall_ms` the wall clock. */
+    void (*poll)(void *state, struct source_host *host, int64_t now_ms, int64_t wall_ms);
+
+    /** Give up the reading under way; the host has already written it down as a timeout and takes
+     *  no answer for it any more. Idempotent. May be NULL where poll() answers from inside. */
+    void (*cancel)(void *state);
+
+    /** Release what init() kept; accepts a half-made state. The last call. May be NULL. */
+    void (*fini)(void *state);
+};
+
+/** By the type's short name; NULL: not built. */
+const struct source_ops *source_find(const char *name);
+
+#endif

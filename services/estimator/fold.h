@@ -1,0 +1,76 @@
+/*
+ * fold: from one partition's log to its targets. Values and ticks go in, in the log's order;
+ * targets, reports and events come out. The same log gives the same targets, bit for bit,
+ * whoever folds it: the estimator, `dynosaur replay`, `dynosaur simulate`, the tests.
+ *
+ * Time is the log's: entry IDs. A rise is decided on the batch that brings it; everything else
+ * (a fall, coverage, outages, pins, a new configuration) on a tick that is read back. Ticks of an
+ * epoch below the highest one seen are ignored. The first tick of a new epoch makes every target be
+ * given again.
+ *
+ * A tick whose elapsed time disagrees with its ID by more than FOLD_JUMP_MS, or that carries a
+ * break, ends coverage: nothing falls before good samples reach over a whole window again.
+ *
+ * Ownership: the configuration is borrowed and must live until fold_free() or until
+ * fold_config() is another one. Outputs borrow from the fold and live during their call.
+ * Memory: no allocation per sample once windows have grown (see window.h). Threads: one.
+ */
+#ifndef DYN_ESTIMATOR_FOLD_H
+#define DYN_ESTIMATOR_FOLD_H
+
+#include "common/config.h"
+#include "common/message.h"
+
+#define FOLD_JUMP_MS 2000        /* a loop is never that late between reading two clocks */
+#define FOLD_OUTAGE_MS 300000    /* the original's OUTAGE */
+#define FOLD_HELD_AGAIN_MS 3600000
+#define FOLD_KEYFRAME_TICKS 60   /* every target within that many ticks */
+#define FOLD_MEMBERS_MAX 256     /* collectors whose sequence is watched; the oldest is forgotten */
+
+struct fold;
+
+struct fold_out {
+    /** A target that changed, or (`changed` false) is only restated: a keyframe. */
+    void (*target)(void *arg, const struct target *target, bool changed);
+    /** Each controller, every scaler.interval. May be NULL. */
+    void (*report)(void *arg, const struct report *report);
+    /** Inputs that went stale, into outage, came back; samples lost; clock jumps. May be NULL.
+     *  level, state, code, app, controller, input, cause and text are set. */
+    void (*event)(void *arg, const struct event *event);
+    void *arg;
+};
+
+/** NULL: no memory. */
+struct fold *fold_new(const struct config *config, uint32_t partition);
+void fold_free(struct fold *fold);
+
+/** Fold a batch whose entry has the ID `id`. Samples of unknown series are counted and skipped. */
+void fold_batch(struct fold *fold, struct entry_id id, const struct batch *batch,
+                const struct sample *samples, const struct fold_out *out);
+void fold_tick(struct fold *fold, struct entry_id id, const struct tick *tick,
+               const struct fold_out *out);
+
+/**
+ * Fold one entry's bytes, whatever it is. DYN_BADMSG or DYN_UNSUPPORTED: not one of ours, nothing
+ * happened but that it was counted.
+ */
+dyn_err fold_entry(struct fold *fold, struct pack_reader *reader, struct entry_id id,
+                   struct dyn_str message, const struct fold_out *out);
+
+/**
+ * Have `next` ready; it takes the place of the present configuration when a tick with its hash is
+ * folded. Inputs that stand in both (by series) keep their windows. DYN_NOMEM: nothing changed.
+ */
+DYN_NODISCARD dyn_err fold_prepare(struct fold *fold, const struct config *next);
+const struct config *fold_config(const struct fold *fold);
+
+uint64_t fold_epoch(const struct fold *fold); /* the highest seen; 0: none */
+struct entry_id fold_last(const struct fold *fold);
+
+struct fold_counts {
+    uint64_t samples, good, failed, unknown, late, lost, malformed, ticks, ticks_ignored, jumps;
+    size_t inputs, bytes; /* bytes: all memory of the fold but the configuration */
+};
+void fold_counts(const struct fold *fold, struct fold_counts *out);
+
+#endif

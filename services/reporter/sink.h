@@ -1,0 +1,59 @@
+/*
+ * sink: the contract of a reporting plugin. One file in sinks/, one exported table, one line in
+ * sinks.c; its keys stand in common/config_types.c.
+ *
+ * The host reads the streams, keeps the cursor and the retries, and moves the cursor only after the
+ * sink accepted. Delivery is at least once; a slow sink delays itself alone.
+ */
+#ifndef DYN_REPORTER_SINK_H
+#define DYN_REPORTER_SINK_H
+
+#include "common/config.h"
+#include "common/http.h"
+#include "common/message.h"
+
+struct sink_host; /* one sink's side of the reporter */
+
+const struct config_sink *sink_config(const struct sink_host *host);
+struct dyn_loop *sink_loop(const struct sink_host *host);
+struct http_client *sink_http(const struct sink_host *host);
+
+/** The answer owed for a deliver(). DYN_OK: accepted. An error whose advice is RETRY is tried again
+ *  (5 times, full jitter, then dead-lettered with the words); DROP is dead-lettered at once. */
+void sink_done(struct sink_host *host, dyn_err err, const char *format, ...) DYN_PRINTF(3, 4);
+
+/** One number for statistics, named as the original named it. */
+struct sink_stat {
+    const char *name; /* dynosaur.APP.CONTROLLER.INPUT.value */
+    double value;
+    int64_t at_ms; /* wall ms */
+};
+
+/** What a sink gets: statistics for CONFIG_STATS, events for CONFIG_ERRORS; actions go to both kinds
+ *  that ask for them (wants_actions). */
+struct sink_delivery {
+    const struct sink_stat *stats;
+    size_t stats_count;
+    const struct event *event;   /* NULL: none */
+    const struct action *action; /* NULL: none */
+};
+
+struct sink_ops {
+    enum config_kind kind;
+    const char *name; /* the type's short name */
+    size_t state_size;
+    bool wants_actions;
+
+    /** Check options and resolve secrets. No I/O. On failure nothing stays held. */
+    dyn_err (*init)(void *state, struct sink_host *host, struct dyn_error *error);
+    /** Take one delivery. One sink_done() is owed, later or from inside; what the delivery points
+     *  to lives until then. */
+    void (*deliver)(void *state, struct sink_host *host, const struct sink_delivery *delivery);
+    /** Give up the delivery under way; no answer is taken for it any more. May be NULL. */
+    void (*cancel)(void *state);
+    void (*fini)(void *state); /* may be NULL */
+};
+
+const struct sink_ops *sink_find(enum config_kind kind, const char *name);
+
+#endif
