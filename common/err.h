@@ -13,21 +13,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define DYN_ERR_MAP(X)                                                                             \
-    X(DYN_NOMEM, STOP, "out of memory")                                                            \
-    X(DYN_BADMSG, DROP, "malformed input")                                                         \
-    X(DYN_TOOBIG, DROP, "over its bound")                                                          \
-    X(DYN_RANGE, DROP, "out of range")                                                             \
-    X(DYN_NOTFOUND, DROP, "not found")                                                             \
-    X(DYN_EXISTS, DROP, "already there")                                                           \
-    X(DYN_REFUSED, DROP, "refused by the other side")                                              \
-    X(DYN_FENCED, DROP, "another holder has the lease")                                            \
-    X(DYN_BUSY, RETRY, "busy")                                                                     \
-    X(DYN_TIMEOUT, RETRY, "timed out")                                                             \
-    X(DYN_IO, RETRY, "input/output error")                                                         \
-    X(DYN_CLOSED, RETRY, "connection lost")                                                        \
-    X(DYN_CANCELLED, DROP, "cancelled")                                                            \
-    X(DYN_CONFIG, STOP, "wrong configuration")                                                     \
+#define DYN_ERR_MAP(X)                                  \
+    X(DYN_NOMEM, STOP, "out of memory")                 \
+    X(DYN_BADMSG, DROP, "malformed input")              \
+    X(DYN_TOOBIG, DROP, "over its bound")               \
+    X(DYN_RANGE, DROP, "out of range")                  \
+    X(DYN_NOTFOUND, DROP, "not found")                  \
+    X(DYN_EXISTS, DROP, "already there")                \
+    X(DYN_REFUSED, DROP, "refused by the other side")   \
+    X(DYN_FENCED, DROP, "another holder has the lease") \
+    X(DYN_BUSY, RETRY, "busy")                          \
+    X(DYN_TIMEOUT, RETRY, "timed out")                  \
+    X(DYN_IO, RETRY, "input/output error")              \
+    X(DYN_CLOSED, RETRY, "connection lost")             \
+    X(DYN_CANCELLED, DROP, "cancelled")                 \
+    X(DYN_CONFIG, STOP, "wrong configuration")          \
     X(DYN_UNSUPPORTED, STOP, "not supported by this build")
 
 typedef enum dyn_err {
@@ -37,10 +37,15 @@ typedef enum dyn_err {
 #undef X
 } dyn_err;
 
-enum dyn_advice { DYN_ADVICE_NONE, DYN_ADVICE_RETRY, DYN_ADVICE_DROP, DYN_ADVICE_STOP };
+enum dyn_advice {
+    DYN_ADVICE_NONE,
+    DYN_ADVICE_RETRY,
+    DYN_ADVICE_DROP,
+    DYN_ADVICE_STOP
+};
 
 #define DYN_NODISCARD __attribute__((warn_unused_result))
-#define DYN_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define DYN_PRINTF(nth, first) __attribute__((format(printf, nth, first)))
 
 /** The words for a code; never NULL, static. */
 const char *dyn_err_text(dyn_err err);
@@ -63,11 +68,11 @@ dyn_err dyn_error_set(struct dyn_error *error, dyn_err code, const char *format,
  * A condition that only a mistake of ours can break. Checked in every build. Never for what
  * arrives from a bus, a file, a server or a person.
  */
-#define DYN_ASSERT(condition)                                                                      \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            dyn_assert_failed(#condition, __FILE__, __LINE__, __func__);                           \
-        }                                                                                          \
+#define DYN_ASSERT(condition)                                            \
+    do {                                                                 \
+        if (!(condition)) {                                              \
+            dyn_assert_failed(#condition, __FILE__, __LINE__, __func__); \
+        }                                                                \
     } while (0)
 
 _Noreturn void dyn_assert_failed(const char *condition, const char *file, int line,
