@@ -23,7 +23,7 @@ struct dyn_child;
 
 struct dyn_loop *dyn_loop_new(void);       /* NULL: no memory or no descriptors */
 void dyn_loop_free(struct dyn_loop *loop); /* every handle freed before; runs the last closes */
-void dyn_loop_run(struct dyn_loop *loop);  /* until dyn_loop_stop(), or nothing is left to wait for */
+void dyn_loop_run(struct dyn_loop *loop);  /* until dyn_loop_stop() or nothing is left to await */
 void dyn_loop_stop(struct dyn_loop *loop);
 /** Run ready callbacks and wait at most `wait_ms` for one; for tests and for small programs. */
 void dyn_loop_once(struct dyn_loop *loop, int wait_ms);
@@ -37,7 +37,11 @@ void dyn_timer_stop(struct dyn_timer *timer);
 bool dyn_timer_active(const struct dyn_timer *timer);
 void dyn_timer_free(struct dyn_timer *timer);
 
-enum { DYN_READABLE = 1, DYN_WRITABLE = 2, DYN_FAILED = 4 };
+enum {
+    DYN_READABLE = 1,
+    DYN_WRITABLE = 2,
+    DYN_FAILED = 4
+};
 /**
  * `events` has DYN_FAILED when the descriptor broke; DYN_READABLE and DYN_WRITABLE as asked for
  * are set with it, so that a library that polls finds the error by reading.
@@ -64,7 +68,8 @@ struct dyn_child_options {
     void *arg;
 };
 /** Descriptors other than 0 to 2 are not inherited; the child leads a new process group. */
-DYN_NODISCARD dyn_err dyn_child_start(struct dyn_loop *loop, const struct dyn_child_options *options,
+DYN_NODISCARD dyn_err dyn_child_start(struct dyn_loop *loop,
+                                      const struct dyn_child_options *options,
                                       struct dyn_child **out_child, struct dyn_error *error);
 int dyn_child_pid(const struct dyn_child *child);
 void dyn_child_kill(struct dyn_child *child, int signum); /* the child's process group */

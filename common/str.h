@@ -41,7 +41,10 @@ DYN_NODISCARD dyn_err dyn_str_double(struct dyn_str s, double *out);
 #define DYN_HASH_SEED UINT64_C(14695981039346656037)
 uint64_t dyn_hash(uint64_t seed, struct dyn_str s);
 
-/** The nearest of `count` names to `word` by edit distance, or NULL when none is near. */
+/**
+ * The nearest of `count` names to `word` by edit distance (a swap of neighbours counts one), the
+ * first of equals. NULL when none is near: at most a third of the word, but one edit always may be.
+ */
 const char *dyn_str_nearest(struct dyn_str word, const char *const *names, size_t count);
 
 /** Copy at most size - 1 bytes and a NUL, cutting at a UTF-8 boundary. */
@@ -51,14 +54,14 @@ struct dyn_buf {
     char *ptr; /* NULL until the first append */
     size_t len;
     size_t cap;
-    size_t max; /* bytes; len never exceeds it */
-    bool failed;
+    size_t max;     /* bytes; len never exceeds it */
+    dyn_err failed; /* what the first failed append met; later ones fail with it */
 };
 
 void dyn_buf_init(struct dyn_buf *buf, size_t max);
-void dyn_buf_fini(struct dyn_buf *buf);        /* frees; a second call is harmless */
-void dyn_buf_wipe(struct dyn_buf *buf);        /* explicit_bzero, then fini: for secrets */
-void dyn_buf_clear(struct dyn_buf *buf);       /* keeps the memory, forgets the failure */
+void dyn_buf_fini(struct dyn_buf *buf);  /* frees; a second call is harmless */
+void dyn_buf_wipe(struct dyn_buf *buf);  /* explicit_bzero, then fini: for secrets */
+void dyn_buf_clear(struct dyn_buf *buf); /* keeps the memory, forgets the failure */
 dyn_err dyn_buf_add(struct dyn_buf *buf, const void *bytes, size_t len);
 dyn_err dyn_buf_add_str(struct dyn_buf *buf, struct dyn_str s);
 dyn_err dyn_buf_addf(struct dyn_buf *buf, const char *format, ...) DYN_PRINTF(2, 3);
@@ -68,7 +71,7 @@ char *dyn_buf_reserve(struct dyn_buf *buf, size_t more);
 void dyn_buf_commit(struct dyn_buf *buf, size_t len);
 struct dyn_str dyn_buf_str(const struct dyn_buf *buf);
 const char *dyn_buf_text(const struct dyn_buf *buf); /* "" when empty */
-/** DYN_OK, or DYN_TOOBIG / DYN_NOMEM when any append failed. */
+/** DYN_OK, or DYN_TOOBIG / DYN_NOMEM when any append failed. What was added before is whole. */
 DYN_NODISCARD dyn_err dyn_buf_result(const struct dyn_buf *buf);
 
 #endif
