@@ -5,7 +5,8 @@
  * what that kind has. Encoders append to a dyn_buf; decoders read through a pack_reader into
  * structs that borrow their texts from the entry's bytes. A decoder refuses with DYN_BADMSG (or
  * DYN_UNSUPPORTED for another schema version) and leaves its out_ parameter in no stated form;
- * ranges that the reader of a message must rely on are checked here.
+ * ranges that the reader of a message must rely on are checked here. Encoders cut texts to the
+ * bound that decoders check, at a UTF-8 boundary; decoders do not check UTF-8.
  */
 #ifndef DYN_COMMON_MESSAGE_H
 #define DYN_COMMON_MESSAGE_H
@@ -16,15 +17,15 @@
 #define MESSAGE_SCHEMA 1
 
 enum message_kind {
-    MESSAGE_BATCH = 1,  /* values: samples of one collector */
-    MESSAGE_TICK = 2,   /* values: the leader's second */
-    MESSAGE_TARGET = 3, /* targets, newest */
-    MESSAGE_MARK = 4,   /* targets: how far the log is folded */
-    MESSAGE_REPORT = 5, /* reports: what the fold knows of one controller */
-    MESSAGE_ACTUAL = 6, /* reports, and the actuator's state hash: what runs, and what holds it */
-    MESSAGE_EVENT = 7,  /* events */
-    MESSAGE_ACTION = 8, /* actions */
-    MESSAGE_INTENT = 9, /* the actuator's journal */
+    MESSAGE_BATCH = 1,    /* values: samples of one collector */
+    MESSAGE_TICK = 2,     /* values: the leader's second */
+    MESSAGE_TARGET = 3,   /* targets, newest */
+    MESSAGE_MARK = 4,     /* targets: how far the log is folded */
+    MESSAGE_REPORT = 5,   /* reports: what the fold knows of one controller */
+    MESSAGE_ACTUAL = 6,   /* reports, and the actuator's state hash: what runs, and what holds it */
+    MESSAGE_EVENT = 7,    /* events */
+    MESSAGE_ACTION = 8,   /* actions */
+    MESSAGE_INTENT = 9,   /* the actuator's journal */
     MESSAGE_COMMAND = 10, /* commands: from the operator */
 };
 
@@ -63,13 +64,14 @@ struct sample {
 
 struct batch {
     struct dyn_str member; /* which collector process: unique a start */
-    uint64_t seq;          /* 1, 2, ... a member and partition: a hole is a lost entry, a repeat a resend */
-    uint64_t lost;         /* samples that the collector had to drop since its last batch */
+    uint64_t seq;  /* 1, 2, ... a member and partition: a hole is a lost entry, a repeat a resend */
+    uint64_t lost; /* samples that the collector had to drop since its last batch */
     uint32_t count;
 };
 
 /** [1, 1, member, seq, lost, [series, age_ms, status, value | reason, ...]] */
-void message_write_batch(struct dyn_buf *out, const struct batch *batch, const struct sample *samples);
+void message_write_batch(struct dyn_buf *out, const struct batch *batch,
+                         const struct sample *samples);
 /** After message_read_kind(). `samples` has room for DYN_BATCH_SAMPLES_MAX. A sample with a value
  *  that is not finite or negative becomes SAMPLE_ERROR with a reason; it never spoils its batch. */
 DYN_NODISCARD dyn_err message_read_batch(struct pack_reader *reader, struct batch *out,
@@ -124,11 +126,11 @@ const char *input_cover_text(enum input_cover cover);
 
 struct input_story {
     struct dyn_str name;
-    double value;       /* newest good value; NaN: none */
-    int64_t value_at;   /* log ms; 0: none */
-    double max;         /* of the window; NaN: none */
-    int64_t max_until;  /* log ms until which the maximum was in force; 0: none, or it still is */
-    int32_t estimate;   /* resources; -1: none */
+    double value;      /* newest good value; NaN: none */
+    int64_t value_at;  /* log ms; 0: none */
+    double max;        /* of the window; NaN: none */
+    int64_t max_until; /* log ms until which the maximum was in force; 0: none, or it still is */
+    int32_t estimate;  /* resources; -1: none */
     enum input_health health;
     enum input_cover cover;
     int64_t covered_at; /* log ms from which a fall is possible if good samples go on; 0: unknown */
@@ -136,9 +138,9 @@ struct input_story {
 };
 
 enum target_reason {
-    TARGET_DEMAND = 0,   /* the maximum over inputs, within min and max */
-    TARGET_AT_MIN = 1,   /* min_resource raised it */
-    TARGET_AT_MAX = 2,   /* max_resource cut it */
+    TARGET_DEMAND = 0, /* the maximum over inputs, within min and max */
+    TARGET_AT_MIN = 1, /* min_resource raised it */
+    TARGET_AT_MAX = 2, /* max_resource cut it */
     TARGET_PINNED = 3,
 };
 const char *target_reason_text(enum target_reason reason);
@@ -146,13 +148,13 @@ const char *target_reason_text(enum target_reason reason);
 struct target {
     uint64_t controller;
     struct dyn_str app;
-    struct dyn_str name;      /* the controller's */
-    int32_t rung;             /* resources to run; > 0 */
-    bool raise_only;          /* go no lower than what runs */
+    struct dyn_str name; /* the controller's */
+    int32_t rung;        /* resources to run; > 0 */
+    bool raise_only;     /* go no lower than what runs */
     enum target_reason reason;
-    int32_t estimate;         /* before min, max and pins */
-    struct entry_id decided;  /* the entry whose folding decided it */
-    int64_t log_ms;           /* log time then */
+    int32_t estimate;        /* before min, max and pins */
+    struct entry_id decided; /* the entry whose folding decided it */
+    int64_t log_ms;          /* log time then */
     uint64_t epoch;
     uint64_t config;
     uint32_t inputs_count;
@@ -190,13 +192,14 @@ struct report {
     uint32_t inputs_count;
     struct report_input inputs[DYN_CONFIG_INPUTS_MAX];
 };
-/** [1, 5, log_ms, [controller, estimate, [series, value, max, estimate, ...], ...]]: one entry holds
- *  the reports of many controllers; begin, add each, end. */
+/** [1, 5, log_ms, [controller, estimate, [series, value, max, estimate, ...], ...]]: one entry
+ * holds the reports of many controllers; begin, add each, end. */
 void message_begin_reports(struct dyn_buf *out, int64_t log_ms, uint32_t reports_count);
 void message_add_report(struct dyn_buf *out, const struct report *report);
-/** Call until DYN_NOTFOUND. `reports_left` is given by message_read_reports(). */
+/** After message_read_kind(): the message's time, and how many reports it has. */
 DYN_NODISCARD dyn_err message_read_reports(struct pack_reader *reader, int64_t *out_log_ms,
                                            uint32_t *out_reports);
+/** The next report; call until DYN_NOTFOUND. `log_ms` is the message's and is left as it is. */
 DYN_NODISCARD dyn_err message_read_report(struct pack_reader *reader, struct report *out);
 
 /** What holds a controller away from its target; the names that `explain` prints. */
@@ -211,22 +214,22 @@ enum guard {
     GUARD_OLD_MARK,        /* the partition has not been folded for 30 s: no fall */
     GUARD_UP_COOLDOWN,
     GUARD_DOWN_COOLDOWN,
-    GUARD_STEP,            /* max_step_up / max_step_down: the next step waits for the cool-down */
-    GUARD_CHANGES,         /* max_changes_per_hour */
-    GUARD_MANUAL_FLOOR,    /* raised by hand: a floor until manual_hold ends */
-    GUARD_MANUAL_HOLD,     /* lowered by hand: nothing moves until manual_hold ends */
-    GUARD_ZERO,            /* quantity 0: hands off */
-    GUARD_MAINTENANCE,     /* the app is in maintenance: hands off */
-    GUARD_BUDGET,          /* Heroku's rate limit: waits its turn */
-    GUARD_ACCOUNT,         /* the account cannot be used: 401, 402, suspended */
-    GUARD_CONTROLLER,      /* 403 or 404 for this app or process type */
-    GUARD_LIMIT,           /* 422: Heroku's limit is below the target */
-    GUARD_REFUSED,         /* another 4xx for this very quantity */
-    GUARD_RETRY,           /* 5xx, timeout: waits before the next try */
-    GUARD_IN_FLIGHT,       /* a request is under way */
-    GUARD_JOURNAL,         /* an intent of before cannot be settled, or Redis cannot record one */
+    GUARD_STEP,         /* max_step_up / max_step_down: the next step waits for the cool-down */
+    GUARD_CHANGES,      /* max_changes_per_hour */
+    GUARD_MANUAL_FLOOR, /* raised by hand: a floor until manual_hold ends */
+    GUARD_MANUAL_HOLD,  /* lowered by hand: nothing moves until manual_hold ends */
+    GUARD_ZERO,         /* quantity 0: hands off */
+    GUARD_MAINTENANCE,  /* the app is in maintenance: hands off */
+    GUARD_BUDGET,       /* Heroku's rate limit: waits its turn */
+    GUARD_ACCOUNT,      /* the account cannot be used: 401, 402, suspended */
+    GUARD_CONTROLLER,   /* 403 or 404 for this app or process type */
+    GUARD_LIMIT,        /* 422: Heroku's limit is below the target */
+    GUARD_REFUSED,      /* another 4xx for this very quantity */
+    GUARD_RETRY,        /* 5xx, timeout: waits before the next try */
+    GUARD_IN_FLIGHT,    /* a request is under way */
+    GUARD_JOURNAL,      /* an intent of before cannot be settled, or Redis cannot record one */
     GUARD_PAUSED,
-    GUARD_DISABLED,        /* heroku_api_key cannot be had */
+    GUARD_DISABLED, /* heroku_api_key cannot be had */
     GUARD_COUNT
 };
 const char *guard_text(enum guard guard);  /* "down_cooldown" */
@@ -239,7 +242,7 @@ struct actual {
     int32_t target;  /* -1: none */
     bool raise_only;
     enum guard guard;
-    int64_t until_ms; /* wall ms when the guard ends; 0: not by time */
+    int64_t until_ms;     /* wall ms when the guard ends; 0: not by time */
     struct dyn_str words; /* Heroku's own words, or "" */
 };
 /** [1, 6, controller, wall_ms, running, target, raise_only, guard, until_ms, words] */
@@ -248,17 +251,25 @@ DYN_NODISCARD dyn_err message_read_actual(struct pack_reader *reader, struct act
 
 /* ---- events, actions, journal ---- */
 
-enum event_level { EVENT_INFO = 0, EVENT_WARN = 1, EVENT_ERROR = 2 };
-enum event_state { EVENT_ONCE = 0, EVENT_RAISED = 1, EVENT_OVER = 2 };
+enum event_level {
+    EVENT_INFO = 0,
+    EVENT_WARN = 1,
+    EVENT_ERROR = 2
+};
+enum event_state {
+    EVENT_ONCE = 0,
+    EVENT_RAISED = 1,
+    EVENT_OVER = 2
+};
 
 struct event {
     enum event_level level;
     enum event_state state;
-    struct dyn_str code;  /* stable: "input_outage", "heroku_unauthorized"; its fingerprint with */
-    struct dyn_str app;   /* app, controller and input; "" where it does not apply */
+    struct dyn_str code; /* stable: "input_outage", "heroku_unauthorized"; its fingerprint with */
+    struct dyn_str app;  /* app, controller and input; "" where it does not apply */
     struct dyn_str controller;
     struct dyn_str input;
-    struct dyn_str service;  /* "estimator" */
+    struct dyn_str service; /* "estimator" */
     struct dyn_str instance;
     struct dyn_str cause; /* what it is one symptom of, "" when unknown: "api.newrelic.com" */
     struct dyn_str text;  /* for people; at most DYN_ERROR_TEXT_MAX */
@@ -286,11 +297,11 @@ struct action {
     int32_t to;
     int32_t target; /* what was wanted in the end: `to` may be a step towards it */
     enum action_outcome outcome;
-    int32_t http_status;   /* 0: no answer */
+    int32_t http_status; /* 0: no answer */
     struct dyn_str request_id;
-    struct dyn_str words;  /* Heroku's, when it refused */
+    struct dyn_str words;    /* Heroku's, when it refused */
     struct entry_id decided; /* of the target */
-    uint64_t epoch;        /* of the account's lease */
+    uint64_t epoch;          /* of the account's lease */
     int64_t wall_ms;
 };
 /** [1, 8, controller, account, app, name, process_type, from, to, target, outcome, http_status,
@@ -304,8 +315,8 @@ struct intent {
     int32_t to;
     struct entry_id decided;
     uint64_t epoch;
-    bool open;          /* false: settled, and `confirmed` is what Heroku last confirmed */
-    int32_t confirmed;  /* -1: nothing confirmed yet */
+    bool open;         /* false: settled, and `confirmed` is what Heroku last confirmed */
+    int32_t confirmed; /* -1: nothing confirmed yet */
     int64_t confirmed_wall_ms;
     int64_t wall_ms;
     /* What a successor must know to go on guarding as before; wall ms, 0: none. */
@@ -314,12 +325,17 @@ struct intent {
     int64_t manual_until_ms;
     int32_t manual_floor; /* -1: none; 0: lowered by hand, nothing moves */
 };
-/** [1, 9, controller, from, to, decided ms, seq, epoch, open, confirmed, confirmed_wall_ms, wall_ms,
- *   last_up_ms, last_down_ms, manual_until_ms, manual_floor] */
+/** [1, 9, controller, from, to, decided ms, seq, epoch, open, confirmed, confirmed_wall_ms,
+ * wall_ms, last_up_ms, last_down_ms, manual_until_ms, manual_floor] */
 void message_write_intent(struct dyn_buf *out, const struct intent *intent);
 DYN_NODISCARD dyn_err message_read_intent(struct pack_reader *reader, struct intent *out);
 
-enum command_verb { COMMAND_PAUSE = 1, COMMAND_RESUME = 2, COMMAND_PIN = 3, COMMAND_UNPIN = 4 };
+enum command_verb {
+    COMMAND_PAUSE = 1,
+    COMMAND_RESUME = 2,
+    COMMAND_PIN = 3,
+    COMMAND_UNPIN = 4
+};
 struct command {
     enum command_verb verb;
     struct dyn_str app;        /* "" for a pause of everything */

@@ -35,11 +35,19 @@ DYN_NODISCARD dyn_err pack_reader_start(struct pack_reader *reader, struct dyn_s
 uint32_t pack_read_array(struct pack_reader *reader, uint32_t min, uint32_t max);
 uint64_t pack_read_u64(struct pack_reader *reader);
 int64_t pack_read_i64(struct pack_reader *reader);
-double pack_read_f64(struct pack_reader *reader); /* integers are taken too; NaN and infinity pass */
+/** A signed number that must lie in [min, max]; `min` when it does not. */
+int64_t pack_read_range(struct pack_reader *reader, int64_t min, int64_t max);
+double
+pack_read_f64(struct pack_reader *reader); /* integers are taken too; NaN and infinity pass */
 bool pack_read_bool(struct pack_reader *reader);
 struct dyn_str pack_read_str(struct pack_reader *reader, size_t max);
 bool pack_read_nil(struct pack_reader *reader); /* true and consumed when the next value is nil */
 void pack_skip(struct pack_reader *reader);     /* any one value */
+/** Every value of the outermost array has been read, or an error sticks. */
+bool pack_reader_done(const struct pack_reader *reader);
+/** What was read makes no sense to the schema: `err` sticks unless another does already. */
+void pack_reader_fail(struct pack_reader *reader, dyn_err err);
+DYN_NODISCARD dyn_err pack_reader_error(const struct pack_reader *reader); /* the sticky error */
 /** The sticky error; DYN_BADMSG when values are left unread in the outermost array. */
 DYN_NODISCARD dyn_err pack_reader_end(const struct pack_reader *reader);
 
