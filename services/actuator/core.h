@@ -1,0 +1,180 @@
+/*
+ * core: what the actuator decides, without sockets, clocks or globals.
+ *
+ * Events come in as calls with the time; effects go out through the table that core was born with.
+ * The core reconciles state: it holds the newest target of each controller against the last reading
+ * of its app, and asks for one thing at a time an app: a reading, a journal entry, a write. The
+ * service, the tests' model Heroku and `dynosaur simulate` all drive this same code.
+ *
+ * Contract of the effects: they are called from within the events; they must not call the core.
+ * Every `send` is answered later by exactly one act_answer() with its token and every `begin` by
+ * exactly one act_begun(), whatever happens between (lost leases and reloads included).
+ *
+ * A write is sent only when its account is led, its journal is loaded, its intent is recorded, the
+ * reading is fresh, and no guard (guards.h) stands against it. It never equals what runs, never
+ * goes below what a raise_only target lets fall, and never leaves 1..max_resource.
+ *
+ * Ownership: the configuration is borrowed until act_core_free() or until act_core_reload() took
+ * another one. Everything handed to an event is copied; what an effect gets lives during its call.
+ * Memory: nothing is allocated but in act_core_new() and act_core_reload(). Threads: one.
+ */
+#ifndef DYN_ACTUATOR_CORE_H
+#define DYN_ACTUATOR_CORE_H
+
+#include "common/config.h"
+#include "common/message.h"
+
+#define ACT_READ_PERIOD_MS 60000  /* an app is read that often at most, but before each change */
+#define ACT_FRESH_MS 10000        /* a change rests on a reading at most that old */
+#define ACT_MARK_MAX_AGE_MS 30000 /* a fall needs a mark at most that old */
+#define ACT_SETTLE_MS 17000       /* the last request of a former holder has ended by then */
+#define ACT_BEGIN_MAX_AGE_MS 5000 /* a recorded intent that is older is not acted upon */
+#define ACT_BLOCKED_MS 600000     /* 401, 402, 403, 404: tried again that much later */
+#define ACT_UNMET_MS 180000       /* then an event */
+#define ACT_AT_MAX_MS 300000      /* then an event */
+#define ACT_LIMIT_MS 3600000      /* a limit that Heroku told is believed for that long */
+#define ACT_FLIGHTS_MAX 16        /* requests under way for one account */
+#define ACT_TICK_MS 250           /* how often act_tick() wants to be called */
+
+struct act_core;
+
+struct act_now {
+    int64_t boot_ms; /* CLOCK_BOOTTIME: every age and wait is measured on it */
+    int64_t wall_ms; /* for what people and successors read */
+};
+
+enum act_request_kind {
+    ACT_READ_FORMATION = 1, /* GET /apps/APP/formation */
+    ACT_READ_APP,           /* GET /apps/APP: maintenance */
+    ACT_READ_ACCOUNT,       /* GET /account: whose key it is */
+    ACT_READ_LIMITS,        /* GET /account/rate-limits: costs nothing */
+    ACT_WRITE,              /* PATCH /apps/APP/formation/TYPE with an absolute quantity */
+};
+
+struct act_request {
+    enum act_request_kind kind;
+    uint64_t token;           /* to be given back with the answer */
+    size_t account;           /* index into config->accounts */
+    const char *app;          /* NULL for what concerns an account */
+    const char *process_type; /* ACT_WRITE; else NULL */
+    int32_t quantity;         /* ACT_WRITE; 1..DYN_QUANTITY_MAX */
+};
+
+/** What an answer means to the core; heroku.c makes it from status and error id. */
+enum act_class {
+    ACT_OK = 0,       /* 2xx, and the body held what it must */
+    ACT_NOT_SENT,     /* nothing reached Heroku */
+    ACT_UNCERTAIN,    /* 5xx, timeout, cut off, an unusable body: it may have been done */
+    ACT_RATE_LIMITED, /* 429 */
+    ACT_ACCOUNT_BAD,  /* 401, 402, 403 suspended */
+    ACT_FORBIDDEN,    /* other 403, 404 */
+    ACT_CONFLICT,     /* 409 */
+    ACT_LIMIT,        /* 422 with a limit */
+    ACT_REFUSED,      /* any other 4xx, and 3xx */
+};
+
+struct act_formation {
+    struct dyn_str type;
+    int32_t quantity; /* 0.. */
+};
+
+struct act_answer {
+    enum act_class class;
+    int32_t status;         /* 0: no answer */
+    int64_t remaining;      /* RateLimit-Remaining or the limits' body; -1: not told */
+    int64_t retry_after_ms; /* -1: not told */
+    int32_t limit;          /* ACT_LIMIT: dynos of the app, all process types together; else -1 */
+    struct dyn_str words;   /* Heroku's or the transport's, for people; "" */
+    struct dyn_str request_id;
+    /* By kind of request, for ACT_OK: */
+    const struct act_formation *formations; /* ACT_READ_FORMATION */
+    size_t formations_count;
+    int32_t quantity;        /* ACT_WRITE: what Heroku says it is now */
+    bool maintenance;        /* ACT_READ_APP */
+    struct dyn_str identity; /* ACT_READ_ACCOUNT */
+};
+
+struct act_effects {
+    void (*send)(void *arg, const struct act_request *request);
+    /** Record `intent` (open) in the journal of the account, fenced by its epoch; nothing else of
+     *  the app may be open. */
+    void (*begin)(void *arg, uint64_t token, size_t account, const char *app,
+                  const struct intent *intent);
+    /** Record `intent` (settled) in its place. */
+    void (*end)(void *arg, size_t account, const char *app, const struct intent *intent);
+    void (*action)(void *arg, size_t account, const struct action *action);
+    /** level, state, code, app, controller, cause and text are set. */
+    void (*event)(void *arg, const struct event *event);
+    /** When it changed, and each scaler.interval of its app. */
+    void (*actual)(void *arg, size_t account, const struct actual *actual, bool changed);
+    /** The lease of the account turned out to be another's: do not write any more. May be NULL. */
+    void (*fenced)(void *arg, size_t account);
+    void *arg;
+};
+
+/** `seed` feeds the jitter: the same events with the same seed give the same effects. NULL: no
+ *  memory. The effects table is copied. */
+struct act_core *act_core_new(const struct config *config, const struct act_effects *effects,
+                              uint64_t seed, struct act_now now);
+void act_core_free(struct act_core *core);
+
+/**
+ * Go on with another configuration: accounts are recognised by name, apps by name, controllers by
+ * id; what is new starts from nothing, as at the start. DYN_NOMEM: nothing changed.
+ */
+DYN_NODISCARD dyn_err act_core_reload(struct act_core *core, const struct config *next,
+                                      struct act_now now);
+
+/* ---- leases and journal ---- */
+
+/** The account is ours under `epoch`; its journal follows. Nothing is asked of Heroku before
+ *  act_journal_loaded(). */
+void act_lead(struct act_core *core, size_t account, uint64_t epoch, struct act_now now);
+void act_unlead(struct act_core *core, size_t account, struct act_now now);
+/** One entry of the account's journal; entries of controllers that are gone are ignored. */
+void act_journal_entry(struct act_core *core, size_t account, const struct intent *intent,
+                       struct act_now now);
+void act_journal_loaded(struct act_core *core, size_t account, struct act_now now);
+/** The answer to `begin`: DYN_OK: it is recorded. DYN_FENCED: the lease is another's. DYN_BUSY:
+ *  another intent of the app is open. Else it is unknown whether it was recorded. */
+void act_begun(struct act_core *core, uint64_t token, dyn_err err, struct act_now now);
+
+/** Whether the account's heroku_api_key can be had; `why` in words when not. Before the first call
+ *  it can be. A key that may be another one is tried anew. */
+void act_key(struct act_core *core, size_t account, bool present, const char *why,
+             struct act_now now);
+
+/* ---- the bus ---- */
+
+/** A target of a partition's stream or of its newest ones. What is out of range, of another
+ *  partition or of an epoch that is over is ignored; DYN_REFUSED says so. */
+dyn_err act_target(struct act_core *core, uint32_t partition, const struct target *target,
+                   struct act_now now);
+void act_mark(struct act_core *core, uint32_t partition, const struct mark *mark,
+              struct act_now now);
+/** Pause and resume; other verbs are not the actuator's and are ignored. */
+void act_command(struct act_core *core, const struct command *command, struct act_now now);
+
+/* ---- Heroku ---- */
+
+void act_answer(struct act_core *core, uint64_t token, const struct act_answer *answer,
+                struct act_now now);
+
+void act_tick(struct act_core *core, struct act_now now);
+
+/** No new requests from here on; what is under way ends as ever. */
+void act_drain(struct act_core *core);
+
+/* ---- what it knows ---- */
+
+/** Requests and journal entries under way for the account. */
+size_t act_in_flight(const struct act_core *core, size_t account);
+/** The account's journal is loaded and its key is not refused. */
+bool act_account_usable(const struct act_core *core, size_t account);
+/** Tokens that Heroku's last answers left, as far as we know; -1: it has not told. */
+int64_t act_tokens(const struct act_core *core, size_t account);
+/** What holds a controller; DYN_NOTFOUND. words borrows from the core until the next event. */
+DYN_NODISCARD dyn_err act_explain(const struct act_core *core, uint64_t controller,
+                                  struct act_now now, struct actual *out);
+
+#endif
