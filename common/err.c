@@ -18,16 +18,13 @@ const char *dyn_err_text(dyn_err err)
 
 enum dyn_advice dyn_err_advice(dyn_err err)
 {
-    switch (err) {
-    case DYN_OK:
-        return DYN_ADVICE_NONE;
-#define X(code, advice, text) \
-    case code:                \
-        return DYN_ADVICE_##advice;
-        DYN_ERR_MAP(X)
+    static const enum dyn_advice advices[] = {[DYN_OK] = DYN_ADVICE_NONE,
+#define X(code, advice, text) [code] = DYN_ADVICE_##advice,
+                                              DYN_ERR_MAP(X)
 #undef X
-    }
-    return DYN_ADVICE_STOP;
+    };
+    DYN_ASSERT((size_t)err < sizeof advices / sizeof advices[0]);
+    return advices[err];
 }
 
 dyn_err dyn_error_set(struct dyn_error *error, dyn_err code, const char *format, ...)

@@ -94,9 +94,10 @@ static void line_flatten(char *text)
 static void line_write(const char *line, size_t len)
 {
     /* A full or broken stderr must not stop a service: what does not go out is lost. */
-    while (write(STDERR_FILENO, line, len) < 0 && errno == EINTR) {
-        continue;
-    }
+    ssize_t written = -1;
+    do {
+        written = write(STDERR_FILENO, line, len);
+    } while (written < 0 && errno == EINTR);
 }
 
 static void line_print(enum dyn_log_level level, const char *event, uint64_t held_back,

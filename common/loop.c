@@ -119,9 +119,10 @@ void dyn_loop_free(struct dyn_loop *loop)
     DYN_ASSERT(loop->handles == 0);
     uv_close((uv_handle_t *)&loop->wake, NULL);
     /* A dyn_loop_stop() that no run has seen yet would end the first of these at once. */
-    while (uv_run(&loop->uv, UV_RUN_DEFAULT) != 0) {
-        continue;
-    }
+    int alive = 0;
+    do {
+        alive = uv_run(&loop->uv, UV_RUN_DEFAULT);
+    } while (alive != 0);
     int failed = uv_loop_close(&loop->uv);
     DYN_ASSERT(failed == 0);
     free(loop);
@@ -407,8 +408,9 @@ static void child_ended(uv_process_t *process, int64_t exit_status, int term_sig
     (void)kill(-process->pid, SIGKILL);
     /* All that the child wrote is in the pipe by now. Its end may never come: a grandchild that
        left the group can hold the other side. */
-    while (child->output_fd >= 0 && !child->truncated && child_output_read(child)) {
-        continue;
+    bool more = true;
+    while (more && child->output_fd >= 0 && !child->truncated) {
+        more = child_output_read(child);
     }
     child_output_close(child);
     uv_close((uv_handle_t *)process, child_handle_closed);

@@ -65,7 +65,7 @@ void dyn_buf_clear(struct dyn_buf *buf); /* keeps the memory, forgets the failur
 dyn_err dyn_buf_add(struct dyn_buf *buf, const void *bytes, size_t len);
 dyn_err dyn_buf_add_str(struct dyn_buf *buf, struct dyn_str s);
 dyn_err dyn_buf_addf(struct dyn_buf *buf, const char *format, ...) DYN_PRINTF(2, 3);
-dyn_err dyn_buf_vaddf(struct dyn_buf *buf, const char *format, va_list args);
+dyn_err dyn_buf_vaddf(struct dyn_buf *buf, const char *format, va_list args) DYN_PRINTF(2, 0);
 /** Make room for `more` bytes and return where they go, or NULL; add them with dyn_buf_commit. */
 char *dyn_buf_reserve(struct dyn_buf *buf, size_t more);
 void dyn_buf_commit(struct dyn_buf *buf, size_t len);
