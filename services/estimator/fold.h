@@ -8,8 +8,8 @@
  * epoch below the highest one seen are ignored. The first tick of a new epoch makes every target be
  * given again.
  *
- * A tick whose elapsed time disagrees with its ID by more than FOLD_JUMP_MS, or that carries a
- * break, ends coverage: nothing falls before good samples reach over a whole window again.
+ * Ticks whose elapsed times and IDs drift apart by more than FOLD_JUMP_MS, or that carry a break,
+ * end coverage: nothing falls before good samples reach over a whole window again.
  *
  * Ownership: the configuration is borrowed and must live until fold_free() or until
  * fold_config() is another one. Outputs borrow from the fold and live during their call.
@@ -21,11 +21,12 @@
 #include "common/config.h"
 #include "common/message.h"
 
-#define FOLD_JUMP_MS 2000        /* a loop is never that late between reading two clocks */
-#define FOLD_OUTAGE_MS 300000    /* the original's OUTAGE */
-#define FOLD_HELD_AGAIN_MS 3600000
-#define FOLD_KEYFRAME_TICKS 60   /* every target within that many ticks */
-#define FOLD_MEMBERS_MAX 256     /* collectors whose sequence is watched; the oldest is forgotten */
+#define FOLD_JUMP_MS 5000          /* a slow disk can delay a write of Redis by 2 s */
+#define FOLD_DRIFT_MS 1            /* forgiven each tick: NTP slews by at most 0.5 ms a second */
+#define FOLD_OUTAGE_MS 300000      /* the original's OUTAGE */
+#define FOLD_HELD_AGAIN_MS 3600000 /* an outage is told again each hour */
+#define FOLD_KEYFRAME_TICKS 60     /* every target is restated within that many ticks */
+#define FOLD_MEMBERS_MAX 256 /* collectors whose sequence is watched; the oldest is forgotten */
 
 struct fold;
 

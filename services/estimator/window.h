@@ -6,8 +6,8 @@
  * deque keyed by the end of each sample's force (Lemire, "Streaming maximum-minimum filter using no
  * more than three comparisons per element", 2006): O(1) amortised, exact.
  *
- * A late sample (older than the newest one) was in force until the newest one, as far as anybody can
- * still know: it counts for the maximum until it leaves the window, and is never the value.
+ * A late sample (older than the newest one) was in force until the newest one, as far as anybody
+ * can still know: it counts for the maximum until it leaves the window, and is never the value.
  *
  * Coverage: `good_at` is the newest sample that came in time (not older than an interval when it
  * was folded), `covered_since` the first such sample of the present run without a gap larger than
@@ -23,9 +23,7 @@
 #define DYN_ESTIMATOR_WINDOW_H
 
 #include "common/limits.h"
-#include "common/str.h"
-
-#include <math.h>
+#include "common/message.h"
 
 #define WINDOW_INLINE 4
 #define WINDOW_NEVER INT64_MIN
@@ -46,8 +44,9 @@ struct window {
     uint16_t merged;   /* saturates */
     int64_t last_at;   /* time of the newest sample, whose force lasts; WINDOW_NEVER: none */
     int64_t good_at;
-    int64_t covered_since;
-    int64_t zero_since; /* first zero of the present run of zeros that followed demand; NEVER: none */
+    int64_t covered_since; /* INT64_MAX: a break, and no good sample since */
+    int64_t
+        zero_since; /* first zero of the present run of zeros that followed demand; NEVER: none */
 };
 
 struct window_rule {
@@ -61,8 +60,8 @@ void window_init(struct window *window);
 void window_fini(struct window *window);
 
 /**
- * Fold a good sample of time `at` that the log brings at `now` (at <= now). DYN_NOMEM when a span
- * could not be kept: then the maximum is kept by merging, never lower.
+ * Fold a good sample of time `at` that the log brings at `now` (at <= now). With no memory to grow,
+ * spans are merged as at the bound: the maximum may stay up longer, and is never lower.
  */
 void window_add(struct window *window, const struct window_rule *rule, int64_t at, int64_t now,
                 double value);
@@ -77,5 +76,18 @@ double window_value(const struct window *window);
 
 /** A break in the log: coverage begins anew with the next good sample. */
 void window_break(struct window *window);
+
+/** Whether the window says all that is needed to ask for less at `now`, and if not, why. */
+enum input_cover window_cover(const struct window *window, const struct window_rule *rule,
+                              int64_t now);
+
+/** The time from which window_cover() will say yes if good samples go on; 0: not known, or now. */
+int64_t window_covered_at(const struct window *window, const struct window_rule *rule, int64_t now);
+
+/** The time until which the maximum was in force; INT64_MAX: it still is, or there is none. */
+int64_t window_max_until(const struct window *window);
+
+/** Bytes beyond sizeof(struct window). */
+size_t window_bytes(const struct window *window);
 
 #endif

@@ -1,0 +1,423 @@
+#include "estimator/fold_internal.h"
+
+#include <math.h>
+
+#define FOLD_RESOURCES_MAX 1000000000 /* far beyond every max_resource: no overflow on the way */
+
+struct fold *fold_new(const struct config *config, uint32_t partition)
+{
+    struct fold *fold = calloc(1, sizeof(*fold));
+    if (fold == NULL) {
+        return NULL;
+    }
+    fold->partition = partition;
+    fold->tick_at = WINDOW_NEVER;
+    if (fold_plan_make(&fold->plan, config, partition) != DYN_OK) {
+        free(fold);
+        return NULL;
+    }
+    return fold;
+}
+
+void fold_free(struct fold *fold)
+{
+    if (fold == NULL) {
+        return;
+    }
+    fold_plan_fini(&fold->plan);
+    fold_plan_fini(&fold->next);
+    free(fold);
+}
+
+const struct config *fold_config(const struct fold *fold)
+{
+    return fold->plan.config;
+}
+
+uint64_t fold_epoch(const struct fold *fold)
+{
+    return fold->epoch;
+}
+
+struct entry_id fold_last(const struct fold *fold)
+{
+    return fold->last;
+}
+
+void fold_counts(const struct fold *fold, struct fold_counts *out)
+{
+    *out = fold->counts;
+    out->inputs = fold->plan.inputs_count;
+    out->bytes = sizeof(*fold) + fold_plan_bytes(&fold->plan) + fold_plan_bytes(&fold->next);
+}
+
+dyn_err fold_prepare(struct fold *fold, const struct config *next)
+{
+    struct fold_plan plan;
+    dyn_err err = fold_plan_make(&plan, next, fold->partition);
+    if (err != DYN_OK) {
+        return err;
+    }
+    fold_plan_fini(&fold->next);
+    fold->next = plan;
+    return DYN_OK;
+}
+
+/* ---- decisions: pure functions of windows, configuration, pins and time ---- */
+
+int32_t fold_resources(const struct config_input *config, double value)
+{
+    double resources = ceil(value / config->per_resource);
+    return resources < FOLD_RESOURCES_MAX ? (int32_t)resources : FOLD_RESOURCES_MAX;
+}
+
+enum fold_lag fold_lag(const struct fold_input *input, int64_t now)
+{
+    int64_t since = input->window.good_at != WINDOW_NEVER ? input->window.good_at : input->born_at;
+    if (since == WINDOW_NEVER || now - since <= input->config->max_gap_ms) {
+        return LAG_NONE;
+    }
+    return now - since > FOLD_OUTAGE_MS ? LAG_OUTAGE : LAG_STALE;
+}
+
+enum input_cover fold_input_cover(const struct fold_input *input, int64_t now)
+{
+    if (input->config->on_outage != CONFIG_HOLD && fold_lag(input, now) == LAG_OUTAGE) {
+        return input->config->on_outage == CONFIG_IGNORE ? COVER_IGNORED : COVER_FALLBACK;
+    }
+    struct window_rule rule = fold_rule(input->config);
+    return window_cover(&input->window, &rule, now);
+}
+
+static int32_t fold_estimate(const struct fold_input *input, enum input_cover cover)
+{
+    if (cover == COVER_IGNORED) {
+        return -1;
+    }
+    double max = window_max(&input->window);
+    int32_t estimate = isnan(max) ? -1 : fold_resources(input->config, max);
+    if (cover == COVER_FALLBACK && input->config->fallback > estimate) {
+        estimate = input->config->fallback;
+    }
+    return estimate;
+}
+
+int32_t fold_input_estimate(const struct fold_input *input, int64_t now)
+{
+    return fold_estimate(input, fold_input_cover(input, now));
+}
+
+static void fold_clamp(const struct fold_controller *controller, struct fold_decision *decision)
+{
+    const struct config_controller *config = controller->config;
+    decision->rung = decision->estimate;
+    decision->reason = TARGET_DEMAND;
+    if (decision->rung > config->max_resource) {
+        decision->rung = config->max_resource;
+        decision->reason = TARGET_AT_MAX;
+    }
+    if (decision->rung < config->min_resource) {
+        decision->rung = config->min_resource;
+        decision->reason = TARGET_AT_MIN;
+    }
+    if (controller->pin >= 0) {
+        decision->rung = controller->pin;
+        decision->reason = TARGET_PINNED;
+        decision->raise_only = false;
+    }
+}
+
+/* Every input that is to be heard must be covered for a fall; with none to be heard, nothing may
+ * fall either. */
+static struct fold_decision fold_decide(struct fold *fold, const struct fold_controller *controller,
+                                        int64_t now)
+{
+    struct fold_decision decision = {.estimate = -1};
+    bool heard = false;
+    for (uint32_t i = 0; i < controller->inputs_count; i++) {
+        struct fold_input *input = &fold->plan.inputs[controller->first_input + i];
+        struct window_rule rule = fold_rule(input->config);
+        window_expire(&input->window, &rule, now);
+        enum input_cover cover = fold_input_cover(input, now);
+        int32_t estimate = fold_estimate(input, cover);
+        decision.estimate = estimate > decision.estimate ? estimate : decision.estimate;
+        heard = heard || cover != COVER_IGNORED;
+        decision.raise_only |= cover != COVER_YES && cover != COVER_IGNORED;
+    }
+    if (!heard && controller->given.exists) {
+        /* All that is left is what the last heard input asked for. */
+        decision = controller->given;
+    }
+    decision.raise_only |= !heard;
+    decision.exists = decision.estimate >= 0 || controller->pin >= 0;
+    if (decision.exists) {
+        fold_clamp(controller, &decision);
+    }
+    return decision;
+}
+
+static bool fold_same(const struct fold_decision *a, const struct fold_decision *b)
+{
+    return a->exists == b->exists && a->rung == b->rung && a->raise_only == b->raise_only &&
+           a->reason == b->reason;
+}
+
+/* ---- batches ---- */
+
+/* The answer is how many batches of this member are missing before this one. */
+static uint64_t fold_member_step(struct fold *fold, uint64_t name, uint64_t seq)
+{
+    for (size_t i = 0; i < fold->members_count; i++) {
+        struct fold_member *member = &fold->members[i];
+        if (member->name != name) {
+            continue;
+        }
+        uint64_t missing = seq > member->seq + 1 ? seq - member->seq - 1 : 0;
+        member->seq = seq > member->seq ? seq : member->seq;
+        return missing;
+    }
+    struct fold_member born = {name, seq};
+    if (fold->members_count < FOLD_MEMBERS_MAX) {
+        fold->members[fold->members_count++] = born;
+    } else {
+        fold->members[fold->member_oldest] = born;
+        fold->member_oldest = (fold->member_oldest + 1) % FOLD_MEMBERS_MAX;
+    }
+    return 0;
+}
+
+static void fold_keep_reason(struct fold_input *input, struct dyn_str reason)
+{
+    if (input->reason != NULL && dyn_str_is(reason, input->reason)) {
+        return;
+    }
+    free(input->reason);
+    input->reason = reason.len > 0 ? strndup(reason.ptr, reason.len) : NULL;
+}
+
+/* A rise is given at once; what may have become lower waits for its tick. */
+static void fold_rise(struct fold *fold, struct fold_controller *controller, double value,
+                      const struct fold_input *input, int64_t now, const struct fold_out *out)
+{
+    if (controller->given.exists) {
+        int32_t asked = fold_resources(input->config, value);
+        asked = asked < controller->config->max_resource ? asked : controller->config->max_resource;
+        if (asked <= controller->given.rung || controller->pin >= 0) {
+            return;
+        }
+    }
+    struct fold_decision decision = fold_decide(fold, controller, now);
+    if (controller->given.exists) {
+        decision.raise_only |= controller->given.raise_only;
+        if (decision.rung <= controller->given.rung) {
+            return;
+        }
+    }
+    controller->given = decision;
+    fold_give_target(fold, controller, now, true, out);
+}
+
+static void fold_sample(struct fold *fold, const struct sample *sample, int64_t now,
+                        const struct fold_out *out)
+{
+    struct fold_input *input = fold_plan_find(&fold->plan, sample->series);
+    if (input == NULL) {
+        fold->counts.unknown++;
+        return;
+    }
+    if (input->born_at == WINDOW_NEVER) {
+        input->born_at = now;
+    }
+    if (sample->status != SAMPLE_GOOD) {
+        fold->counts.failed++;
+        fold_keep_reason(input, sample->reason);
+        return;
+    }
+    fold->counts.good++;
+    fold_keep_reason(input, DYN_STR(""));
+    int64_t at = now - sample->age_ms;
+    fold->counts.late += at < input->window.last_at;
+    struct window_rule rule = fold_rule(input->config);
+    window_add(&input->window, &rule, at, now, sample->value);
+    fold_rise(fold, &fold->plan.controllers[input->controller], sample->value, input, now, out);
+}
+
+void fold_batch(struct fold *fold, struct entry_id id, const struct batch *batch,
+                const struct sample *samples, const struct fold_out *out)
+{
+    DYN_ASSERT(batch->count <= DYN_BATCH_SAMPLES_MAX);
+    fold->last = id;
+    int64_t now = (int64_t)id.ms;
+    uint64_t missing = fold_member_step(fold, dyn_hash(DYN_HASH_SEED, batch->member), batch->seq);
+    uint64_t lost = batch->lost + missing;
+    if (lost > 0) {
+        fold->counts.lost += lost;
+        fold_tell_lost(fold, batch->member, lost, out);
+    }
+    fold->counts.samples += batch->count;
+    for (uint32_t i = 0; i < batch->count; i++) {
+        fold_sample(fold, &samples[i], now, out);
+    }
+}
+
+/* ---- ticks ---- */
+
+static void fold_break(struct fold *fold)
+{
+    for (size_t i = 0; i < fold->plan.inputs_count; i++) {
+        window_break(&fold->plan.inputs[i].window);
+    }
+}
+
+/* Every target is given again, and every outage that lasts is told again, for whatever the leader
+ * before had not got out. */
+static void fold_new_epoch(struct fold *fold, uint64_t epoch, int64_t now)
+{
+    fold->epoch = epoch;
+    fold->tick_at = WINDOW_NEVER;
+    fold->drift_ms = 0;
+    for (size_t c = 0; c < fold->plan.controllers_count; c++) {
+        fold->plan.controllers[c].given.exists = false;
+    }
+    for (size_t i = 0; i < fold->plan.inputs_count; i++) {
+        struct fold_input *input = &fold->plan.inputs[i];
+        if (fold_lag(input, now) != LAG_NONE) {
+            input->told = LAG_NONE;
+        }
+    }
+}
+
+static void fold_watch_clock(struct fold *fold, const struct tick *tick, int64_t now,
+                             const struct fold_out *out)
+{
+    if (fold->tick_at != WINDOW_NEVER) {
+        fold->drift_ms += (now - fold->tick_at) - tick->elapsed_ms;
+        int64_t forgiven = fold->drift_ms > 0 ? -FOLD_DRIFT_MS : FOLD_DRIFT_MS;
+        fold->drift_ms += fold->drift_ms != 0 ? forgiven : 0;
+    }
+    fold->tick_at = now;
+    bool jumped = fold->drift_ms > FOLD_JUMP_MS || fold->drift_ms < -FOLD_JUMP_MS;
+    if (jumped || tick->breaks != BREAK_NONE) {
+        fold->counts.jumps++;
+        fold_break(fold);
+        fold_tell_break(fold, fold->drift_ms, tick->breaks, out);
+        fold->drift_ms = 0;
+    }
+}
+
+static void fold_take_pins(struct fold *fold, const struct tick *tick, int64_t now)
+{
+    for (size_t c = 0; c < fold->plan.controllers_count; c++) {
+        fold->plan.controllers[c].pin = -1;
+    }
+    for (uint32_t p = 0; p < tick->pins_count; p++) {
+        const struct pin *pin = &tick->pins[p];
+        struct fold_controller *controller = fold_plan_controller(&fold->plan, pin->controller);
+        if (controller != NULL && pin->until_ms > now && pin->rung > 0) {
+            controller->pin = pin->rung;
+        }
+    }
+}
+
+static void fold_adopt(struct fold *fold, uint64_t hash)
+{
+    if (fold->next.config == NULL || fold->next.config->hash != hash) {
+        return;
+    }
+    fold_plan_inherit(&fold->next, &fold->plan);
+    fold_plan_fini(&fold->plan);
+    fold->plan = fold->next;
+    fold->next = (struct fold_plan){0};
+    fold->keyframe = 0;
+}
+
+static bool fold_due(int64_t before, int64_t now, int64_t interval_ms)
+{
+    return before == WINDOW_NEVER || now / interval_ms != before / interval_ms;
+}
+
+static void fold_tick_controller(struct fold *fold, size_t index, int64_t now, int64_t before,
+                                 const struct fold_out *out)
+{
+    struct fold_controller *controller = &fold->plan.controllers[index];
+    for (uint32_t i = 0; i < controller->inputs_count; i++) {
+        struct fold_input *input = &fold->plan.inputs[controller->first_input + i];
+        if (input->born_at == WINDOW_NEVER) {
+            input->born_at = now;
+        }
+        fold_tell_lag(fold, input, now, out);
+    }
+    struct fold_decision decision = fold_decide(fold, controller, now);
+    if (decision.exists && !fold_same(&decision, &controller->given)) {
+        controller->given = decision;
+        fold_give_target(fold, controller, now, true, out);
+    } else if (decision.exists) {
+        controller->given.estimate = decision.estimate;
+    }
+    if (out->report != NULL && fold_due(before, now, controller->app->interval_ms)) {
+        fold_give_report(fold, controller, now, out);
+    }
+}
+
+/* A few controllers a tick, so that all are restated within FOLD_KEYFRAME_TICKS. */
+static void fold_keyframes(struct fold *fold, int64_t now, const struct fold_out *out)
+{
+    size_t count = fold->plan.controllers_count;
+    size_t due = (count + FOLD_KEYFRAME_TICKS - 1) / FOLD_KEYFRAME_TICKS;
+    for (size_t i = 0; i < due; i++) {
+        fold->keyframe = (fold->keyframe + 1) % count;
+        const struct fold_controller *controller = &fold->plan.controllers[fold->keyframe];
+        if (controller->given.exists) {
+            fold_give_target(fold, controller, now, false, out);
+        }
+    }
+}
+
+void fold_tick(struct fold *fold, struct entry_id id, const struct tick *tick,
+               const struct fold_out *out)
+{
+    fold->last = id;
+    if (tick->epoch < fold->epoch) {
+        fold->counts.ticks_ignored++;
+        return;
+    }
+    fold->counts.ticks++;
+    int64_t now = (int64_t)id.ms;
+    if (tick->epoch > fold->epoch) {
+        fold_new_epoch(fold, tick->epoch, now);
+    }
+    fold_adopt(fold, tick->config);
+    int64_t before = fold->tick_at;
+    fold_watch_clock(fold, tick, now, out);
+    fold_take_pins(fold, tick, now);
+    for (size_t c = 0; c < fold->plan.controllers_count; c++) {
+        fold_tick_controller(fold, c, now, before, out);
+    }
+    fold_keyframes(fold, now, out);
+}
+
+dyn_err fold_entry(struct fold *fold, struct pack_reader *reader, struct entry_id id,
+                   struct dyn_str message, const struct fold_out *out)
+{
+    fold->last = id;
+    dyn_err err = pack_reader_start(reader, message);
+    enum message_kind kind = err == DYN_OK ? message_read_kind(reader) : 0;
+    struct batch batch;
+    if (kind == MESSAGE_BATCH) {
+        err = message_read_batch(reader, &batch, fold->samples);
+    } else if (kind == MESSAGE_TICK) {
+        err = message_read_tick(reader, &fold->tick);
+    } else if (err == DYN_OK) {
+        err = DYN_BADMSG;
+    }
+    if (err != DYN_OK) {
+        fold->counts.malformed++;
+        return err;
+    }
+    if (kind == MESSAGE_BATCH) {
+        fold_batch(fold, id, &batch, fold->samples, out);
+    } else {
+        fold_tick(fold, id, &fold->tick, out);
+    }
+    return DYN_OK;
+}

@@ -1,0 +1,167 @@
+#include "estimator/fold_internal.h"
+
+static void fold_plan_count(struct fold_plan *plan, uint32_t partition)
+{
+    for (size_t a = 0; a < plan->config->apps_count; a++) {
+        const struct config_app *app = &plan->config->apps[a];
+        if (app->partition != partition) {
+            continue;
+        }
+        plan->controllers_count += app->controllers_count;
+        for (size_t c = 0; c < app->controllers_count; c++) {
+            plan->inputs_count += app->controllers[c].inputs_count;
+        }
+    }
+}
+
+static bool fold_index_make(struct fold_index *index, size_t places)
+{
+    index->count = 2;
+    while (index->count < places * 2) {
+        index->count *= 2;
+    }
+    index->slots = calloc(index->count, sizeof(*index->slots));
+    return index->slots != NULL;
+}
+
+static void fold_index_put(struct fold_index *index, uint64_t hash, size_t place)
+{
+    size_t at = (size_t)hash & (index->count - 1);
+    while (index->slots[at] != 0) {
+        at = (at + 1) & (index->count - 1);
+    }
+    index->slots[at] = (uint32_t)place + 1;
+}
+
+static void fold_plan_controller_fill(struct fold_plan *plan, const struct config_app *app,
+                                      const struct config_controller *config, size_t *controllers,
+                                      size_t *inputs)
+{
+    size_t index = (*controllers)++;
+    plan->controllers[index] = (struct fold_controller){
+        .app = app,
+        .config = config,
+        .pin = -1,
+        .first_input = (uint32_t)*inputs,
+        .inputs_count = (uint32_t)config->inputs_count,
+    };
+    fold_index_put(&plan->by_id, config->id, index);
+    for (size_t i = 0; i < config->inputs_count; i++) {
+        struct fold_input *input = &plan->inputs[*inputs];
+        *input = (struct fold_input){
+            .config = &config->inputs[i],
+            .controller = (uint32_t)index,
+            .born_at = WINDOW_NEVER,
+        };
+        window_init(&input->window);
+        fold_index_put(&plan->by_series, input->config->series, (*inputs)++);
+    }
+}
+
+static void fold_plan_fill(struct fold_plan *plan, uint32_t partition)
+{
+    size_t controllers = 0;
+    size_t inputs = 0;
+    for (size_t a = 0; a < plan->config->apps_count; a++) {
+        const struct config_app *app = &plan->config->apps[a];
+        for (size_t c = 0; app->partition == partition && c < app->controllers_count; c++) {
+            fold_plan_controller_fill(plan, app, &app->controllers[c], &controllers, &inputs);
+        }
+    }
+    DYN_ASSERT(controllers == plan->controllers_count);
+    DYN_ASSERT(inputs == plan->inputs_count);
+}
+
+dyn_err fold_plan_make(struct fold_plan *plan, const struct config *config, uint32_t partition)
+{
+    *plan = (struct fold_plan){.config = config};
+    fold_plan_count(plan, partition);
+    plan->inputs = calloc(plan->inputs_count + 1, sizeof(*plan->inputs));
+    plan->controllers = calloc(plan->controllers_count + 1, sizeof(*plan->controllers));
+    if (plan->inputs == NULL || plan->controllers == NULL ||
+        !fold_index_make(&plan->by_series, plan->inputs_count) ||
+        !fold_index_make(&plan->by_id, plan->controllers_count)) {
+        plan->inputs_count = 0;
+        fold_plan_fini(plan);
+        return DYN_NOMEM;
+    }
+    fold_plan_fill(plan, partition);
+    return DYN_OK;
+}
+
+void fold_plan_fini(struct fold_plan *plan)
+{
+    for (size_t i = 0; i < plan->inputs_count; i++) {
+        window_fini(&plan->inputs[i].window);
+        free(plan->inputs[i].reason);
+    }
+    free(plan->inputs);
+    free(plan->controllers);
+    free(plan->by_series.slots);
+    free(plan->by_id.slots);
+    *plan = (struct fold_plan){0};
+}
+
+void fold_plan_inherit(struct fold_plan *to, struct fold_plan *from)
+{
+    for (size_t i = 0; i < to->inputs_count; i++) {
+        struct fold_input *heir = &to->inputs[i];
+        struct fold_input *input = fold_plan_find(from, heir->config->series);
+        if (input == NULL) {
+            continue;
+        }
+        struct fold_input taken = *input;
+        taken.config = heir->config;
+        taken.controller = heir->controller;
+        *heir = taken;
+        window_init(&input->window);
+        input->reason = NULL;
+    }
+    for (size_t c = 0; c < to->controllers_count; c++) {
+        struct fold_controller *heir = &to->controllers[c];
+        const struct fold_controller *controller = fold_plan_controller(from, heir->config->id);
+        if (controller != NULL) {
+            heir->given = controller->given;
+        }
+    }
+}
+
+struct fold_input *fold_plan_find(const struct fold_plan *plan, uint64_t series)
+{
+    size_t mask = plan->by_series.count - 1;
+    size_t at = (size_t)series & mask;
+    while (plan->by_series.slots[at] != 0) {
+        struct fold_input *input = &plan->inputs[plan->by_series.slots[at] - 1];
+        if (input->config->series == series) {
+            return input;
+        }
+        at = (at + 1) & mask;
+    }
+    return NULL;
+}
+
+struct fold_controller *fold_plan_controller(const struct fold_plan *plan, uint64_t id)
+{
+    size_t mask = plan->by_id.count - 1;
+    size_t at = (size_t)id & mask;
+    while (plan->by_id.slots[at] != 0) {
+        struct fold_controller *controller = &plan->controllers[plan->by_id.slots[at] - 1];
+        if (controller->config->id == id) {
+            return controller;
+        }
+        at = (at + 1) & mask;
+    }
+    return NULL;
+}
+
+size_t fold_plan_bytes(const struct fold_plan *plan)
+{
+    size_t bytes = plan->inputs_count * sizeof(*plan->inputs) +
+                   plan->controllers_count * sizeof(*plan->controllers) +
+                   (plan->by_series.count + plan->by_id.count) * sizeof(uint32_t);
+    for (size_t i = 0; i < plan->inputs_count; i++) {
+        bytes += window_bytes(&plan->inputs[i].window);
+        bytes += plan->inputs[i].reason != NULL ? strlen(plan->inputs[i].reason) + 1 : 0;
+    }
+    return bytes;
+}

@@ -1,0 +1,214 @@
+#include "estimator/fold_internal.h"
+
+#include "common/clock.h"
+
+#include <inttypes.h>
+#include <math.h>
+
+static enum input_health fold_health(const struct fold_input *input, int64_t now)
+{
+    if (isnan(window_value(&input->window))) {
+        return INPUT_NEVER;
+    }
+    static const enum input_health of_lag[] = {INPUT_OK, INPUT_STALE, INPUT_OUTAGE};
+    return of_lag[fold_lag(input, now)];
+}
+
+static void fold_input_story(const struct fold_input *input, int64_t now, struct input_story *out)
+{
+    struct window_rule rule = fold_rule(input->config);
+    int64_t until = window_max_until(&input->window);
+    *out = (struct input_story){
+        .name = dyn_str_from(input->config->name),
+        .value = window_value(&input->window),
+        .value_at = input->window.last_at != WINDOW_NEVER ? input->window.last_at : 0,
+        .max = window_max(&input->window),
+        .max_until = until != INT64_MAX ? until : 0,
+        .estimate = fold_input_estimate(input, now),
+        .health = fold_health(input, now),
+        .cover = fold_input_cover(input, now),
+        .covered_at = window_covered_at(&input->window, &rule, now),
+        .reason = dyn_str_from(input->reason),
+    };
+}
+
+void fold_give_target(struct fold *fold, const struct fold_controller *controller, int64_t now,
+                      bool changed, const struct fold_out *out)
+{
+    struct target *target = &fold->target;
+    target->controller = controller->config->id;
+    target->app = dyn_str_from(controller->app->name);
+    target->name = dyn_str_from(controller->config->name);
+    target->rung = controller->given.rung;
+    target->raise_only = controller->given.raise_only;
+    target->reason = controller->given.reason;
+    target->estimate = controller->given.estimate;
+    target->decided = fold->last;
+    target->log_ms = now;
+    target->epoch = fold->epoch;
+    target->config = fold->plan.config->hash;
+    target->inputs_count = controller->inputs_count;
+    for (uint32_t i = 0; i < controller->inputs_count; i++) {
+        fold_input_story(&fold->plan.inputs[controller->first_input + i], now, &target->inputs[i]);
+    }
+    out->target(out->arg, target, changed);
+}
+
+void fold_give_report(const struct fold *fold, const struct fold_controller *controller,
+                      int64_t now, const struct fold_out *out)
+{
+    struct report report = {
+        .controller = controller->config->id,
+        .log_ms = now,
+        .estimate = controller->given.exists ? controller->given.rung : -1,
+        .inputs_count = controller->inputs_count,
+    };
+    for (uint32_t i = 0; i < controller->inputs_count; i++) {
+        const struct fold_input *input = &fold->plan.inputs[controller->first_input + i];
+        report.inputs[i] = (struct report_input){
+            .series = input->config->series,
+            .value = window_value(&input->window),
+            .max = window_max(&input->window),
+            .estimate = fold_input_estimate(input, now),
+        };
+    }
+    out->report(out->arg, &report);
+}
+
+static void fold_event_of_input(const struct fold *fold, const struct fold_input *input,
+                                struct event event, const struct fold_out *out)
+{
+    const struct fold_controller *controller = &fold->plan.controllers[input->controller];
+    event.app = dyn_str_from(controller->app->name);
+    event.controller = dyn_str_from(controller->config->name);
+    event.input = dyn_str_from(input->config->name);
+    out->event(out->arg, &event);
+}
+
+static void fold_lag_words(const struct fold_input *input, int64_t now, struct dyn_buf *text)
+{
+    double value = window_value(&input->window);
+    char when[32];
+    if (isnan(value)) {
+        dyn_buf_addf(text, "no value since %" PRId64 " s, none ever",
+                     (now - input->born_at) / 1000);
+    } else {
+        dyn_clock_format(input->window.last_at, when, sizeof(when));
+        dyn_buf_addf(text, "no value since %" PRId64 " s; the last was %g at %s",
+                     (now - input->window.last_at) / 1000, value, when);
+    }
+    if (input->reason != NULL) {
+        dyn_buf_addf(text, "; the last poll said: %s", input->reason);
+    }
+    static const char *const held[] = {
+        [CONFIG_HOLD] = "; nothing is scaled down until values are back for a whole "
+                        "hysteresis_period (on_outage: hold)",
+        [CONFIG_IGNORE] = "; the other inputs decide without it after 300 s (on_outage: ignore)",
+        [CONFIG_FALLBACK] = "; at least the fallback is kept, and nothing is scaled down "
+                            "(on_outage: fallback)",
+    };
+    dyn_buf_addf(text, "%s", held[input->config->on_outage]);
+}
+
+static void fold_tell_raised(const struct fold *fold, struct fold_input *input, enum fold_lag lag,
+                             int64_t now, const struct fold_out *out)
+{
+    struct dyn_buf text;
+    dyn_buf_init(&text, DYN_ERROR_TEXT_MAX);
+    fold_lag_words(input, now, &text);
+    struct event event = {
+        .level = lag == LAG_OUTAGE ? EVENT_ERROR : EVENT_WARN,
+        .state = EVENT_RAISED,
+        .code = lag == LAG_OUTAGE ? DYN_STR("input_outage") : DYN_STR("input_stale"),
+        .text = dyn_buf_str(&text),
+    };
+    fold_event_of_input(fold, input, event, out);
+    dyn_buf_fini(&text);
+}
+
+static void fold_tell_over(const struct fold *fold, const struct fold_input *input,
+                           struct dyn_str code, const struct fold_out *out)
+{
+    struct event event = {
+        .level = EVENT_INFO,
+        .state = EVENT_OVER,
+        .code = code,
+        .text = DYN_STR("values are back; scaling down needs a whole hysteresis_period of them"),
+    };
+    fold_event_of_input(fold, input, event, out);
+}
+
+void fold_tell_lag(struct fold *fold, struct fold_input *input, int64_t now,
+                   const struct fold_out *out)
+{
+    enum fold_lag lag = fold_lag(input, now);
+    enum fold_lag told = (enum fold_lag)input->told;
+    bool again = lag == LAG_OUTAGE && now - input->told_at >= FOLD_HELD_AGAIN_MS;
+    if (lag == told && !again) {
+        return;
+    }
+    input->told = (uint8_t)lag;
+    input->told_at = now;
+    if (out->event == NULL) {
+        return;
+    }
+    if (lag != LAG_NONE) {
+        fold_tell_raised(fold, input, lag, now, out);
+        return;
+    }
+    fold_tell_over(fold, input, DYN_STR("input_stale"), out);
+    if (told == LAG_OUTAGE) {
+        fold_tell_over(fold, input, DYN_STR("input_outage"), out);
+    }
+}
+
+void fold_tell_lost(const struct fold *fold, struct dyn_str member, uint64_t lost,
+                    const struct fold_out *out)
+{
+    if (out->event == NULL) {
+        return;
+    }
+    struct dyn_buf text;
+    dyn_buf_init(&text, DYN_ERROR_TEXT_MAX);
+    dyn_buf_addf(&text,
+                 "a gap in the values of partition %" PRIu32 ": %" PRIu64
+                 " samples or batches of collector " DYN_STR_FMT " were never written; its queue "
+                 "was full, or Redis lost them",
+                 fold->partition, lost, DYN_STR_ARG(member));
+    struct event event = {
+        .level = EVENT_WARN,
+        .state = EVENT_ONCE,
+        .code = DYN_STR("samples_lost"),
+        .text = dyn_buf_str(&text),
+    };
+    out->event(out->arg, &event);
+    dyn_buf_fini(&text);
+}
+
+void fold_tell_break(const struct fold *fold, int64_t drift_ms, uint32_t breaks,
+                     const struct fold_out *out)
+{
+    if (out->event == NULL) {
+        return;
+    }
+    struct dyn_buf text;
+    dyn_buf_init(&text, DYN_ERROR_TEXT_MAX);
+    dyn_buf_addf(&text, "partition %" PRIu32 ": ", fold->partition);
+    if ((breaks & BREAK_REDIS) != 0) {
+        dyn_buf_addf(&text, "Redis came back with another history, values may be lost");
+    } else if ((breaks & BREAK_LEADER) != 0) {
+        dyn_buf_addf(&text, "the estimator stood still for too long");
+    } else {
+        dyn_buf_addf(&text, "the clock of Redis jumped by %+" PRId64 " ms", drift_ms);
+    }
+    dyn_buf_addf(&text, "; nothing is scaled down before good values cover a whole "
+                        "hysteresis_period again");
+    struct event event = {
+        .level = EVENT_WARN,
+        .state = EVENT_ONCE,
+        .code = DYN_STR("log_break"),
+        .text = dyn_buf_str(&text),
+    };
+    out->event(out->arg, &event);
+    dyn_buf_fini(&text);
+}

@@ -1,0 +1,601 @@
+#include "estimator/fold.h"
+
+#include <check.h>
+#include <math.h>
+
+/* Two apps in one partition: shop with two inputs, blog with one. Times in the tests are seconds.
+ */
+#define SERIES_USERS 11
+#define SERIES_RPM 22
+#define SERIES_BLOG 33
+#define SHOP 1001
+#define BLOG 1002
+
+static struct config_input shop_inputs[2];
+static struct config_input blog_inputs[1];
+static struct config_controller shop_controller;
+static struct config_controller blog_controller;
+static struct config_app apps[2];
+static struct config config;
+
+static struct fold *fold;
+static uint64_t epoch;
+static int64_t ticked_at;
+
+static struct {
+    size_t count;
+    struct target last;
+    bool changed;
+} shop_got, blog_got;
+static size_t keyframes;
+static size_t reports;
+static struct report shop_report;
+static char events[4096];
+
+static struct config_input input_of(const char *name, uint64_t series)
+{
+    return (struct config_input){.name = name,
+                                 .interval_ms = 60000,
+                                 .hysteresis_period_ms = 300000,
+                                 .max_gap_ms = 180000,
+                                 .doubt_zero_ms = 300000,
+                                 .per_resource = 100,
+                                 .series = series};
+}
+
+static void make_config(void)
+{
+    shop_inputs[0] = input_of("users", SERIES_USERS);
+    shop_inputs[1] = input_of("rpm", SERIES_RPM);
+    blog_inputs[0] = input_of("users", SERIES_BLOG);
+    shop_controller = (struct config_controller){.name = "dynos",
+                                                 .id = SHOP,
+                                                 .min_resource = 2,
+                                                 .max_resource = 20,
+                                                 .inputs = shop_inputs,
+                                                 .inputs_count = 2};
+    blog_controller = (struct config_controller){.name = "dynos",
+                                                 .id = BLOG,
+                                                 .min_resource = 2,
+                                                 .max_resource = 20,
+                                                 .inputs = blog_inputs,
+                                                 .inputs_count = 1};
+    apps[0] = (struct config_app){.name = "shop",
+                                  .interval_ms = 5000,
+                                  .controllers = &shop_controller,
+                                  .controllers_count = 1};
+    apps[1] = (struct config_app){.name = "blog",
+                                  .interval_ms = 5000,
+                                  .controllers = &blog_controller,
+                                  .controllers_count = 1};
+    config = (struct config){.apps = apps, .apps_count = 2, .hash = 77};
+}
+
+static void take_target(void *arg, const struct target *target, bool changed)
+{
+    (void)arg;
+    keyframes += !changed;
+    if (target->controller == SHOP) {
+        shop_got.count += changed;
+        shop_got.last = *target;
+        shop_got.changed = changed;
+    } else {
+        blog_got.count += changed;
+        blog_got.last = *target;
+        blog_got.changed = changed;
+    }
+}
+
+static void take_report(void *arg, const struct report *report)
+{
+    (void)arg;
+    reports++;
+    if (report->controller == SHOP) {
+        shop_report = *report;
+    }
+}
+
+static void take_event(void *arg, const struct event *event)
+{
+    (void)arg;
+    size_t len = strlen(events);
+    snprintf(events + len, sizeof(events) - len, "%.*s %.*s %s\n", DYN_STR_ARG(event->code),
+             DYN_STR_ARG(event->input),
+             event->state == EVENT_RAISED ? "raised"
+             : event->state == EVENT_OVER ? "over"
+                                          : "once");
+}
+
+static const struct fold_out out = {take_target, take_report, take_event, NULL};
+
+static void setup(void)
+{
+    make_config();
+    fold = fold_new(&config, 0);
+    ck_assert_ptr_nonnull(fold);
+    epoch = 1;
+    ticked_at = -1;
+    memset(&shop_got, 0, sizeof(shop_got));
+    memset(&blog_got, 0, sizeof(blog_got));
+    keyframes = 0;
+    reports = 0;
+    events[0] = 0;
+}
+
+static void teardown(void)
+{
+    fold_free(fold);
+}
+
+static uint64_t batch_seq;
+
+static void send_at(int64_t now_ms, uint64_t series, int64_t age_ms, enum sample_status status,
+                    double value)
+{
+    struct sample sample = {.series = series,
+                            .age_ms = age_ms,
+                            .status = status,
+                            .value = value,
+                            .reason = status == SAMPLE_GOOD ? DYN_STR("") : DYN_STR("HTTP 500")};
+    struct batch batch = {.member = DYN_STR("c1"), .seq = ++batch_seq, .count = 1};
+    fold_batch(fold, (struct entry_id){(uint64_t)now_ms, 0}, &batch, &sample, &out);
+}
+
+static void say(int64_t now_s, uint64_t series, double value)
+{
+    send_at(now_s * 1000, series, 0, SAMPLE_GOOD, value);
+}
+
+static void say_failure(int64_t now_s, uint64_t series)
+{
+    send_at(now_s * 1000, series, 0, SAMPLE_ERROR, 0);
+}
+
+static void tick_with(int64_t now_ms, struct tick tick)
+{
+    tick.epoch = tick.epoch != 0 ? tick.epoch : epoch;
+    tick.config = tick.config != 0 ? tick.config : 77;
+    fold_tick(fold, (struct entry_id){(uint64_t)now_ms, 1}, &tick, &out);
+    ticked_at = now_ms;
+}
+
+static void tick(int64_t now_s)
+{
+    int64_t elapsed = ticked_at < 0 ? 0 : now_s * 1000 - ticked_at;
+    tick_with(now_s * 1000, (struct tick){.elapsed_ms = elapsed});
+}
+
+/* Both of shop's inputs and blog's say the same value each minute, with a tick each second. */
+static void run(int64_t from_s, int64_t to_s, double value)
+{
+    for (int64_t t = from_s; t < to_s; t++) {
+        if (t % 60 == 0) {
+            say(t, SERIES_USERS, value);
+            say(t, SERIES_RPM, value);
+            say(t, SERIES_BLOG, value);
+        }
+        tick(t);
+    }
+}
+
+START_TEST(no_good_sample_ever_gives_no_target)
+{
+    say_failure(600, SERIES_USERS);
+    for (int64_t t = 600; t < 1200; t++) {
+        tick(t);
+    }
+    ck_assert_uint_eq(shop_got.count, 0);
+    ck_assert_uint_eq(keyframes, 0);
+}
+END_TEST
+
+START_TEST(a_rise_is_given_on_the_batch_that_brings_it)
+{
+    run(600, 1200, 250);
+    size_t before = shop_got.count;
+    say(1200, SERIES_RPM, 901);
+    ck_assert_uint_eq(shop_got.count, before + 1);
+    ck_assert_int_eq(shop_got.last.rung, 10);
+    ck_assert_uint_eq(shop_got.last.decided.ms, 1200000);
+    say(1201, SERIES_RPM, 950);
+    ck_assert_uint_eq(shop_got.count, before + 1);
+}
+END_TEST
+
+START_TEST(a_fall_waits_for_the_whole_window_and_for_a_tick)
+{
+    run(600, 1200, 901);
+    ck_assert_int_eq(shop_got.last.rung, 10);
+    run(1200, 1499, 250);
+    ck_assert_int_eq(shop_got.last.rung, 10);
+    say(1500, SERIES_USERS, 250);
+    say(1500, SERIES_RPM, 250);
+    ck_assert_int_eq(shop_got.last.rung, 10);
+    tick(1500);
+    ck_assert_int_eq(shop_got.last.rung, 3);
+    ck_assert(!shop_got.last.raise_only);
+    ck_assert_uint_eq(shop_got.last.decided.seq, 1);
+}
+END_TEST
+
+START_TEST(a_young_window_may_only_raise)
+{
+    run(600, 899, 250);
+    ck_assert_int_eq(shop_got.last.rung, 3);
+    ck_assert(shop_got.last.raise_only);
+    ck_assert_int_eq(shop_got.last.inputs[0].cover, COVER_YOUNG);
+    ck_assert_int_eq(shop_got.last.inputs[0].covered_at, 900000);
+    run(899, 901, 250);
+    ck_assert(!shop_got.last.raise_only);
+}
+END_TEST
+
+START_TEST(one_silent_input_of_two_holds_the_app)
+{
+    run(600, 1200, 901);
+    for (int64_t t = 1200; t < 2400; t++) {
+        if (t % 60 == 0) {
+            say(t, SERIES_USERS, 100);
+            say_failure(t, SERIES_RPM);
+        }
+        tick(t);
+    }
+    ck_assert_int_eq(shop_got.last.rung, 10);
+    ck_assert(shop_got.last.raise_only);
+    ck_assert_int_eq(shop_got.last.inputs[1].health, INPUT_OUTAGE);
+    ck_assert(dyn_str_is(shop_got.last.inputs[1].reason, "HTTP 500"));
+    ck_assert_str_eq(events, "input_stale rpm raised\ninput_stale users raised\n"
+                             "input_outage rpm raised\ninput_outage users raised\n");
+}
+END_TEST
+
+START_TEST(a_failure_is_never_a_value_and_a_recovery_is_told)
+{
+    run(600, 1200, 901);
+    for (int64_t t = 1200; t < 1800; t++) {
+        if (t % 60 == 0) {
+            say_failure(t, SERIES_BLOG);
+            say(t, SERIES_USERS, 901);
+            say(t, SERIES_RPM, 901);
+        }
+        tick(t);
+    }
+    ck_assert_int_eq(blog_got.last.rung, 10);
+    ck_assert(blog_got.last.raise_only);
+    events[0] = 0;
+    run(1800, 2101, 100);
+    ck_assert_str_eq(events, "input_stale users over\ninput_outage users over\n");
+    ck_assert_int_eq(blog_got.last.rung, 2);
+    ck_assert_int_eq(blog_got.last.reason, TARGET_AT_MIN);
+}
+END_TEST
+
+START_TEST(an_outage_is_told_again_each_hour)
+{
+    run(600, 1200, 901);
+    for (int64_t t = 1200; t < 1200 + 2 * 3600 + 400; t++) {
+        tick(t);
+    }
+    size_t told = 0;
+    for (const char *at = events; (at = strstr(at, "input_outage rpm raised")) != NULL; at++) {
+        told++;
+    }
+    ck_assert_uint_eq(told, 3);
+}
+END_TEST
+
+START_TEST(ignore_leaves_an_input_out_once_it_is_in_outage)
+{
+    shop_inputs[1].on_outage = CONFIG_IGNORE;
+    run(600, 1200, 901);
+    for (int64_t t = 1200; t < 1800; t++) {
+        if (t % 60 == 0) {
+            say(t, SERIES_USERS, 250);
+        }
+        tick(t);
+        if (t < 1140 + 300) {
+            ck_assert_int_eq(shop_got.last.rung, 10);
+        }
+    }
+    ck_assert_int_eq(shop_got.last.rung, 3);
+    ck_assert(!shop_got.last.raise_only);
+    ck_assert_int_eq(shop_got.last.inputs[1].cover, COVER_IGNORED);
+}
+END_TEST
+
+START_TEST(with_every_input_ignored_nothing_falls)
+{
+    blog_inputs[0].on_outage = CONFIG_IGNORE;
+    run(600, 1200, 901);
+    for (int64_t t = 1200; t < 2400; t++) {
+        tick(t);
+    }
+    ck_assert_int_eq(blog_got.last.rung, 10);
+    ck_assert(blog_got.last.raise_only);
+}
+END_TEST
+
+START_TEST(a_fallback_raises_and_never_lowers)
+{
+    blog_inputs[0].on_outage = CONFIG_FALLBACK;
+    blog_inputs[0].fallback = 6;
+    run(600, 1200, 250);
+    ck_assert_int_eq(blog_got.last.rung, 3);
+    for (int64_t t = 1200; t < 1800; t++) {
+        tick(t);
+    }
+    ck_assert_int_eq(blog_got.last.rung, 6);
+    ck_assert(blog_got.last.raise_only);
+    ck_assert_int_eq(blog_got.last.inputs[0].cover, COVER_FALLBACK);
+}
+END_TEST
+
+START_TEST(zeros_after_demand_do_not_lower_before_they_are_believed)
+{
+    run(600, 1200, 901);
+    run(1200, 1799, 0);
+    ck_assert(blog_got.last.raise_only);
+    run(1799, 1801, 0);
+    ck_assert_int_eq(blog_got.last.rung, 2);
+    ck_assert(!blog_got.last.raise_only);
+}
+END_TEST
+
+START_TEST(a_jump_of_the_clock_ends_coverage)
+{
+    run(600, 1200, 901);
+    ck_assert(!shop_got.last.raise_only);
+    tick_with(1200 * 1000 + 3600 * 1000, (struct tick){.elapsed_ms = 1000});
+    ck_assert(shop_got.last.raise_only);
+    ck_assert_int_eq(shop_got.last.rung, 10);
+    ck_assert_ptr_nonnull(strstr(events, "log_break  once\n"));
+}
+END_TEST
+
+START_TEST(a_clock_that_stands_still_ends_coverage)
+{
+    run(600, 1200, 901);
+    for (int i = 1; i <= 6; i++) {
+        tick_with(1199 * 1000, (struct tick){.elapsed_ms = 1000});
+    }
+    ck_assert(shop_got.last.raise_only);
+}
+END_TEST
+
+START_TEST(a_break_in_a_tick_ends_coverage)
+{
+    run(600, 1200, 901);
+    tick_with(1200 * 1000, (struct tick){.elapsed_ms = 1000, .breaks = BREAK_REDIS});
+    ck_assert(shop_got.last.raise_only);
+}
+END_TEST
+
+START_TEST(ticks_of_a_lower_epoch_are_ignored)
+{
+    run(600, 1200, 901);
+    epoch = 5;
+    tick_with(1200 * 1000, (struct tick){0});
+    size_t before = shop_got.count;
+    tick_with(1201 * 1000, (struct tick){.epoch = 4, .breaks = BREAK_REDIS});
+    ck_assert_uint_eq(shop_got.count, before);
+    ck_assert(!shop_got.last.raise_only);
+    struct fold_counts counts;
+    fold_counts(fold, &counts);
+    ck_assert_uint_eq(counts.ticks_ignored, 1);
+}
+END_TEST
+
+START_TEST(a_new_epoch_gives_every_target_again)
+{
+    run(600, 1200, 901);
+    size_t before = shop_got.count;
+    epoch = 9;
+    tick_with(1200 * 1000, (struct tick){0});
+    ck_assert_uint_eq(shop_got.count, before + 1);
+    ck_assert_uint_eq(shop_got.last.epoch, 9);
+}
+END_TEST
+
+START_TEST(a_pin_holds_until_its_time_and_the_window_follows)
+{
+    run(600, 1200, 901);
+    struct tick pinned = {.elapsed_ms = 1000, .pins_count = 1};
+    pinned.pins[0] = (struct pin){SHOP, 4, 1300 * 1000};
+    tick_with(1200 * 1000, pinned);
+    ck_assert_int_eq(shop_got.last.rung, 4);
+    ck_assert_int_eq(shop_got.last.reason, TARGET_PINNED);
+    say(1201, SERIES_USERS, 1500);
+    ck_assert_int_eq(shop_got.last.rung, 4);
+    ticked_at = 1299 * 1000;
+    tick_with(1300 * 1000, pinned);
+    ck_assert_int_eq(shop_got.last.rung, 15);
+}
+END_TEST
+
+START_TEST(every_target_is_restated_within_a_minute)
+{
+    run(600, 1200, 901);
+    keyframes = 0;
+    run(1200, 1260, 901);
+    ck_assert_uint_ge(keyframes, 2);
+}
+END_TEST
+
+START_TEST(reports_come_each_interval_with_values_and_maxima)
+{
+    run(600, 1200, 901);
+    say(1200, SERIES_USERS, 33);
+    tick(1200);
+    ck_assert_double_eq(shop_report.inputs[0].value, 33);
+    ck_assert_double_eq(shop_report.inputs[0].max, 901);
+    ck_assert_int_eq(shop_report.inputs[0].estimate, 10);
+    ck_assert_int_eq(shop_report.estimate, 10);
+    size_t before = reports;
+    for (int64_t t = 1201; t <= 1210; t++) {
+        tick(t);
+    }
+    ck_assert_uint_eq(reports, before + 4);
+}
+END_TEST
+
+START_TEST(a_hole_in_a_collectors_sequence_is_told)
+{
+    run(600, 660, 901);
+    batch_seq += 3;
+    say(660, SERIES_USERS, 5);
+    ck_assert_str_eq(events, "samples_lost  once\n");
+    struct fold_counts counts;
+    fold_counts(fold, &counts);
+    ck_assert_uint_eq(counts.lost, 3);
+}
+END_TEST
+
+START_TEST(a_new_configuration_takes_effect_on_its_tick_and_keeps_windows)
+{
+    run(600, 1200, 901);
+    struct config_input inputs = blog_inputs[0];
+    inputs.per_resource = 50;
+    struct config_controller controller = blog_controller;
+    controller.inputs = &inputs;
+    struct config_app app = apps[1];
+    app.controllers = &controller;
+    struct config next = {.apps = &app, .apps_count = 1, .hash = 78};
+    ck_assert_int_eq(fold_prepare(fold, &next), DYN_OK);
+    tick(1200);
+    ck_assert_ptr_eq(fold_config(fold), &config);
+    ck_assert_int_eq(blog_got.last.rung, 10);
+    tick_with(1201 * 1000, (struct tick){.elapsed_ms = 1000, .config = 78});
+    ck_assert_ptr_eq(fold_config(fold), &next);
+    ck_assert_int_eq(blog_got.last.rung, 19);
+    ck_assert(!blog_got.last.raise_only);
+    say(1202, SERIES_RPM, 5);
+    struct fold_counts counts;
+    fold_counts(fold, &counts);
+    ck_assert_uint_eq(counts.unknown, 1);
+    fold_free(fold);
+    fold = NULL;
+}
+END_TEST
+
+START_TEST(malformed_entries_are_counted_and_change_nothing)
+{
+    struct pack_reader *reader = pack_reader_new();
+    struct entry_id id = {600000, 0};
+    ck_assert_int_ne(fold_entry(fold, reader, id, DYN_STR("\xdd\x0f\xff\xff\xff"), &out), DYN_OK);
+    ck_assert_int_ne(fold_entry(fold, reader, id, DYN_STR(""), &out), DYN_OK);
+    ck_assert_int_ne(fold_entry(fold, reader, id, DYN_STR("hello"), &out), DYN_OK);
+    struct fold_counts counts;
+    fold_counts(fold, &counts);
+    ck_assert_uint_eq(counts.malformed, 3);
+    pack_reader_free(reader);
+}
+END_TEST
+
+/* ---- I1 by brute force: over random demand, failures, gaps and lateness, no target that may
+ * lower lies below what the samples of the window ask for ---- */
+
+#define KEPT 20000
+static struct {
+    int64_t at;
+    double value;
+} said[2][KEPT];
+static size_t said_count[2];
+
+static double demand(int which, int64_t from, int64_t now)
+{
+    double max = 0;
+    double in_force = 0;
+    int64_t in_force_at = -1;
+    for (size_t i = 0; i < said_count[which]; i++) {
+        if (said[which][i].at > now) {
+            continue;
+        }
+        if (said[which][i].at > from) {
+            max = fmax(max, said[which][i].value);
+        } else if (said[which][i].at >= in_force_at) {
+            in_force_at = said[which][i].at;
+            in_force = said[which][i].value;
+        }
+    }
+    return fmax(max, in_force);
+}
+
+START_TEST(no_target_that_may_lower_lies_below_demand)
+{
+    static const uint64_t series[2] = {SERIES_USERS, SERIES_RPM};
+    srandom((unsigned)_i + 1);
+    memset(said_count, 0, sizeof(said_count));
+    int quiet[2] = {0, 0};
+    size_t lowered = 0;
+    for (int64_t t = 600; t < 600 + 6 * 3600; t++) {
+        for (int w = 0; w < 2; w++) {
+            if (t % 60 != w * 7) {
+                continue;
+            }
+            if (random() % 40 == 0) {
+                quiet[w] = (int)(random() % 20);
+            }
+            if (quiet[w]-- > 0) {
+                if (random() % 2 == 0) {
+                    say_failure(t, series[w]);
+                }
+                continue;
+            }
+            double value = (double)(random() % 2000) * (random() % 8 == 0 ? 1.0 : 0.1);
+            int64_t age = random() % 10 == 0 ? random() % 200000 : 0;
+            send_at(t * 1000, series[w], age, SAMPLE_GOOD, value);
+            said[w][said_count[w]].at = t * 1000 - age;
+            said[w][said_count[w]++].value = value;
+        }
+        size_t before = shop_got.count;
+        tick(t);
+        if (shop_got.count == 0 || shop_got.last.raise_only) {
+            continue;
+        }
+        double most =
+            fmax(demand(0, t * 1000 - 300000, t * 1000), demand(1, t * 1000 - 300000, t * 1000));
+        int32_t asked = (int32_t)fmin(20, fmax(2, ceil(most / 100)));
+        ck_assert_msg(shop_got.last.rung >= asked, "at %lld: target %d, demand asks for %d",
+                      (long long)t, shop_got.last.rung, asked);
+        lowered += shop_got.count > before;
+    }
+    ck_assert_uint_gt(lowered, 20);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("fold");
+    TCase *tests = tcase_create("fold");
+    tcase_set_timeout(tests, 120);
+    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_test(tests, no_good_sample_ever_gives_no_target);
+    tcase_add_test(tests, a_rise_is_given_on_the_batch_that_brings_it);
+    tcase_add_test(tests, a_fall_waits_for_the_whole_window_and_for_a_tick);
+    tcase_add_test(tests, a_young_window_may_only_raise);
+    tcase_add_test(tests, one_silent_input_of_two_holds_the_app);
+    tcase_add_test(tests, a_failure_is_never_a_value_and_a_recovery_is_told);
+    tcase_add_test(tests, an_outage_is_told_again_each_hour);
+    tcase_add_test(tests, ignore_leaves_an_input_out_once_it_is_in_outage);
+    tcase_add_test(tests, with_every_input_ignored_nothing_falls);
+    tcase_add_test(tests, a_fallback_raises_and_never_lowers);
+    tcase_add_test(tests, zeros_after_demand_do_not_lower_before_they_are_believed);
+    tcase_add_test(tests, a_jump_of_the_clock_ends_coverage);
+    tcase_add_test(tests, a_clock_that_stands_still_ends_coverage);
+    tcase_add_test(tests, a_break_in_a_tick_ends_coverage);
+    tcase_add_test(tests, ticks_of_a_lower_epoch_are_ignored);
+    tcase_add_test(tests, a_new_epoch_gives_every_target_again);
+    tcase_add_test(tests, a_pin_holds_until_its_time_and_the_window_follows);
+    tcase_add_test(tests, every_target_is_restated_within_a_minute);
+    tcase_add_test(tests, reports_come_each_interval_with_values_and_maxima);
+    tcase_add_test(tests, a_hole_in_a_collectors_sequence_is_told);
+    tcase_add_test(tests, a_new_configuration_takes_effect_on_its_tick_and_keeps_windows);
+    tcase_add_test(tests, malformed_entries_are_counted_and_change_nothing);
+    tcase_add_loop_test(tests, no_target_that_may_lower_lies_below_demand, 0, 8);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
