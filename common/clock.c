@@ -121,7 +121,7 @@ static dyn_err calendar_parse(struct dyn_str s, int64_t *out_wall_ms)
     struct tm named = tm;
     time_t seconds = timegm(&tm);
     /* timegm() carries a 31st of February over into March; such a day was a mistake. */
-    if (tm.tm_mday != named.tm_mday || tm.tm_mon != named.tm_mon) {
+    if (tm.tm_mon != named.tm_mon) {
         return DYN_BADMSG;
     }
     if (named.tm_year < 70) {
