@@ -29,8 +29,8 @@ static enum MHD_Result answer_send(struct MHD_Connection *connection, struct htt
         (void)dyn_buf_addf(&answer->body, "the answer is too long\n");
         answer->status = 500;
     }
-    struct MHD_Response *response = MHD_create_response_from_buffer(
-        answer->body.len, answer->body.ptr, MHD_RESPMEM_MUST_COPY);
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(answer->body.len, answer->body.ptr, MHD_RESPMEM_MUST_COPY);
     dyn_buf_fini(&answer->body);
     if (response == NULL) {
         return MHD_NO;
@@ -96,7 +96,8 @@ union address {
     struct sockaddr_in6 v6;
 };
 
-static dyn_err address_parse(const char *text, uint16_t port, union address *out, socklen_t *out_len)
+static dyn_err address_parse(const char *text, uint16_t port, union address *out,
+                             socklen_t *out_len)
 {
     union address address = {0};
     if (inet_pton(AF_INET, text, &address.v4.sin_addr) == 1) {
@@ -137,7 +138,8 @@ static dyn_err socket_listen(const char *text, uint16_t port, int *out_fd, uint1
         return err;
     }
     *out_fd = fd;
-    *out_port = ntohs(address.any.sa_family == AF_INET ? address.v4.sin_port : address.v6.sin6_port);
+    *out_port =
+        ntohs(address.any.sa_family == AF_INET ? address.v4.sin_port : address.v6.sin6_port);
     return DYN_OK;
 }
 
@@ -171,8 +173,7 @@ struct httpd *httpd_new(struct dyn_loop *loop, const char *address, uint16_t por
                             (unsigned)port);
         goto fail;
     }
-    const union MHD_DaemonInfo *info =
-        MHD_get_daemon_info(httpd->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(httpd->daemon, MHD_DAEMON_INFO_EPOLL_FD);
     httpd->timer = dyn_timer_new(loop, daemon_run, httpd);
     httpd->watch =
         info != NULL ? dyn_watch_new(loop, info->epoll_fd, daemon_readable, httpd) : NULL;
