@@ -5,8 +5,9 @@
  * cancelled or could not start. Bodies are counted as they come and cut off at `body_max`
  * (CURLOPT_MAXFILESIZE lets chunked ones through). No redirects are followed, no proxy is taken
  * from the environment, the only protocols are https, and http where the host is loopback or
- * `allow_http` is set. More than the connections allowed wait in a queue of ours. Writes (any method but GET) use a fresh connection that is not kept:
- * libcurl silently repeats a PATCH when a reused connection died.
+ * `allow_http` is set. More than the connections allowed wait in a queue of ours. Writes (any
+ * method but GET) use a fresh connection that is not kept: libcurl silently repeats a PATCH when a
+ * reused connection died.
  *
  * Ownership: everything in http_request is copied before http_start() returns.
  * Threads: the loop thread only.
@@ -26,7 +27,8 @@ struct http_client_options {
     long host_connections_max;
 };
 
-struct http_client *http_client_new(struct dyn_loop *loop, const struct http_client_options *options);
+struct http_client *http_client_new(struct dyn_loop *loop,
+                                    const struct http_client_options *options);
 /** Every transfer ended or cancelled before; `done` of those cancelled comes during the call.
  *  Not from inside `done`. */
 void http_client_free(struct http_client *client);

@@ -42,7 +42,7 @@
 #define DYN_HTTP_URL_MAX 8192              /* refused */
 #define DYN_HTTP_HEADERS_MAX 128           /* header lines of an answer; DYN_TOOBIG */
 #define DYN_HTTP_HEADERS_BYTES_MAX (64 * 1024) /* DYN_TOOBIG */
-#define DYN_HTTP_USER_TIMEOUT_MS 5000      /* TCP_USER_TIMEOUT: sent, never acknowledged */
+#define DYN_HTTP_USER_TIMEOUT_MS 5000          /* TCP_USER_TIMEOUT: sent, never acknowledged */
 #define DYN_HTTP_CONNECT_TIMEOUT_MS 3000
 #define DYN_HTTP_TOTAL_TIMEOUT_MS 10000
 
