@@ -34,8 +34,7 @@ END_TEST
 START_TEST(a_wait_is_capped)
 {
     static const char *const values[] = {"61", "99999999999999999999999999999999999999",
-                                         "18446744073709551616",
-                                         "Fri, 31 Dec 9999 23:59:59 GMT"};
+                                         "18446744073709551616", "Fri, 31 Dec 9999 23:59:59 GMT"};
     for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
         int64_t wait_s = -1;
         dyn_err err = http_retry_after(dyn_str_from(values[i]), NOV_1994 * 1000, 60, &wait_s);
@@ -113,16 +112,34 @@ END_TEST
 
 START_TEST(what_is_neither_is_refused)
 {
-    static const char *const values[] = {
-        "", " ", "-1", "+1", "1.5", "1e3", "0x10", "12 34", "soon", "Sun", "Sunday", "Sun,",
-        "Sun, 06 Nov 1994 08:49:37", "Sun, 06 Nov 1994 08:49:37 CET",
-        "Sun, 06 Nov 1994 08:49:37 GMT+1", "Sun, 6 Nov 1994 08:49:37 GMT",
-        "Sun, 00 Nov 1994 08:49:37 GMT", "Sun, 31 Nov 1994 08:49:37 GMT",
-        "Sun, 06 Foo 1994 08:49:37 GMT", "Sun, 06 Nov 1994 24:00:00 GMT",
-        "Sun, 06 Nov 1994 08:60:37 GMT", "Sun, 06 Nov 1994 08:49:61 GMT",
-        "Son, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 19940 08:49:37 GMT",
-        "Sunday, 06 Nov 1994 08:49:37 GMT", "Sun Nov 6 08:49:37 1994", "Sun Nov  6 08:49:37 94",
-        "1994-11-06T08:49:37Z"};
+    static const char *const values[] = {"",
+                                         " ",
+                                         "-1",
+                                         "+1",
+                                         "1.5",
+                                         "1e3",
+                                         "0x10",
+                                         "12 34",
+                                         "soon",
+                                         "Sun",
+                                         "Sunday",
+                                         "Sun,",
+                                         "Sun, 06 Nov 1994 08:49:37",
+                                         "Sun, 06 Nov 1994 08:49:37 CET",
+                                         "Sun, 06 Nov 1994 08:49:37 GMT+1",
+                                         "Sun, 6 Nov 1994 08:49:37 GMT",
+                                         "Sun, 00 Nov 1994 08:49:37 GMT",
+                                         "Sun, 31 Nov 1994 08:49:37 GMT",
+                                         "Sun, 06 Foo 1994 08:49:37 GMT",
+                                         "Sun, 06 Nov 1994 24:00:00 GMT",
+                                         "Sun, 06 Nov 1994 08:60:37 GMT",
+                                         "Sun, 06 Nov 1994 08:49:61 GMT",
+                                         "Son, 06 Nov 1994 08:49:37 GMT",
+                                         "Sun, 06 Nov 19940 08:49:37 GMT",
+                                         "Sunday, 06 Nov 1994 08:49:37 GMT",
+                                         "Sun Nov 6 08:49:37 1994",
+                                         "Sun Nov  6 08:49:37 94",
+                                         "1994-11-06T08:49:37Z"};
     for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
         refuse(values[i]);
     }

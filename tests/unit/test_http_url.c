@@ -30,10 +30,14 @@ START_TEST(only_what_is_literally_loopback_counts_as_such)
 {
     static const char *const near[] = {"http://localhost/", "http://127.0.0.1:80/",
                                        "http://127.9.8.7/", "http://[::1]:8080/x"};
-    static const char *const far[] = {
-        "http://127.0.0.1.example.org/", "http://localhost.example.org/", "http://128.0.0.1/",
-        "http://127.1/",                 "http://2130706433/",            "http://[::2]/",
-        "http://127.0.0.1@example.org/", "http://[::ffff:127.0.0.1]/"};
+    static const char *const far[] = {"http://127.0.0.1.example.org/",
+                                      "http://localhost.example.org/",
+                                      "http://128.0.0.1/",
+                                      "http://127.1/",
+                                      "http://2130706433/",
+                                      "http://[::2]/",
+                                      "http://127.0.0.1@example.org/",
+                                      "http://[::ffff:127.0.0.1]/"};
     for (size_t i = 0; i < sizeof(near) / sizeof(near[0]); i++) {
         ck_assert_msg(parse(near[i]).loopback, "%s", near[i]);
     }
@@ -45,13 +49,33 @@ END_TEST
 
 START_TEST(what_two_readers_could_take_for_two_hosts_is_refused)
 {
-    static const char *const urls[] = {
-        "", "https", "https:/", "https://", "https:///x", "HTTPS://example.org/", "ftp://a/",
-        "file:///etc/passwd", "//example.org/", "example.org", "https://a b/", "https://a/\r\nX: y",
-        "https://a\\@b/", "https://a@b@c/", "https://ex\xc3\xa4mple.org/", "https://a%2eb/",
-        "https://a:/", "https://a:0/", "https://a:65536/", "https://a:80x/", "https://a:-1/",
-        "https://[::1/", "https://[]/", "https://[::1]x/", "https://[fe80::1%25eth0]/",
-        "https://@/", "https://a/\x7f"};
+    static const char *const urls[] = {"",
+                                       "https",
+                                       "https:/",
+                                       "https://",
+                                       "https:///x",
+                                       "HTTPS://example.org/",
+                                       "ftp://a/",
+                                       "file:///etc/passwd",
+                                       "//example.org/",
+                                       "example.org",
+                                       "https://a b/",
+                                       "https://a/\r\nX: y",
+                                       "https://a\\@b/",
+                                       "https://a@b@c/",
+                                       "https://ex\xc3\xa4mple.org/",
+                                       "https://a%2eb/",
+                                       "https://a:/",
+                                       "https://a:0/",
+                                       "https://a:65536/",
+                                       "https://a:80x/",
+                                       "https://a:-1/",
+                                       "https://[::1/",
+                                       "https://[]/",
+                                       "https://[::1]x/",
+                                       "https://[fe80::1%25eth0]/",
+                                       "https://@/",
+                                       "https://a/\x7f"};
     for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
         struct http_url url = {.https = true};
         dyn_err err = http_url_parse(dyn_str_from(urls[i]), &url);
