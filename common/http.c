@@ -549,7 +549,8 @@ static void client_drain(struct http_client *client)
         struct http_easy *easy = NULL;
         CURLcode code = message->data.result;
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &easy);
-        DYN_ASSERT(easy != NULL && easy->transfer != NULL);
+        DYN_ASSERT(easy != NULL);
+        DYN_ASSERT(easy->transfer != NULL);
         transfer_finish(easy->transfer, code);
     }
     ended_drain(client);

@@ -318,7 +318,7 @@ static void transfer_reset(struct http_transfer *transfer, const struct http_req
 dyn_err http_transfer_fill(struct http_transfer *transfer, const struct http_request *request,
                            struct dyn_error *error)
 {
-    struct http_url url;
+    struct http_url url = {0};
     DYN_ASSERT(request->done != NULL);
     dyn_err err = request_check(request, &url, error);
     if (err != DYN_OK) {
