@@ -15,7 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define SOCKETS_MAX (1024 * 1024) /* descriptor numbers that we have a table for */
+#define SOCKETS_MAX 1048576 /* descriptor numbers that we have a table for */
 #define QUEUE_SWEEP_MS 50
 
 /* A curl handle with all its constant options set; what changes is set for each request. */
@@ -549,8 +549,7 @@ static void client_drain(struct http_client *client)
         struct http_easy *easy = NULL;
         CURLcode code = message->data.result;
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &easy);
-        DYN_ASSERT(easy != NULL);
-        DYN_ASSERT(easy->transfer != NULL);
+        DYN_ASSERT(easy != NULL && easy->transfer != NULL);
         transfer_finish(easy->transfer, code);
     }
     ended_drain(client);
@@ -708,6 +707,7 @@ void http_client_free(struct http_client *client)
         curl_share_cleanup(client->share);
     }
     while (client->sockets_first != NULL) {
+        DYN_ASSERT(client->sockets_first->previous == NULL);
         socket_free(client->sockets_first);
     }
     while (client->idle_transfers != NULL) {

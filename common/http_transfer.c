@@ -6,8 +6,8 @@
 
 #include <strings.h>
 
-#define PATH_SHOWN 160         /* bytes of a path in an error */
-#define KEEP_BYTES (64 * 1024) /* buffers that grew beyond it are not kept in the pool */
+#define PATH_SHOWN 160   /* bytes of a path in an error */
+#define KEEP_BYTES 65536 /* buffers that grew beyond it are not kept in the pool */
 
 void http_list_push(struct http_list *list, struct http_transfer *transfer)
 {
