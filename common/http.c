@@ -28,8 +28,6 @@ struct http_easy {
 };
 
 struct http_socket {
-    struct http_socket *previous;
-    struct http_socket *next;
     struct http_client *client;
     struct dyn_watch *watch;
     curl_socket_t fd;
@@ -55,7 +53,6 @@ struct http_client {
     struct http_easy *idle_easies;
     struct http_socket **sockets; /* by descriptor */
     size_t sockets_cap;
-    struct http_socket *sockets_first;
 };
 
 /* ---- sockets: curl's descriptors on the loop ---- */
@@ -124,14 +121,6 @@ static void socket_free(struct http_socket *sock)
     }
     struct http_client *client = sock->client;
     client->sockets[sock->fd] = NULL;
-    if (sock->previous != NULL) {
-        sock->previous->next = sock->next;
-    } else {
-        client->sockets_first = sock->next;
-    }
-    if (sock->next != NULL) {
-        sock->next->previous = sock->previous;
-    }
     dyn_watch_free(sock->watch);
     free(sock);
 }
@@ -155,11 +144,6 @@ static struct http_socket *socket_new(struct http_client *client, curl_socket_t 
     sock->client = client;
     sock->fd = fd;
     sock->ours = ours;
-    sock->next = client->sockets_first;
-    if (sock->next != NULL) {
-        sock->next->previous = sock;
-    }
-    client->sockets_first = sock;
     client->sockets[fd] = sock;
     return sock;
 }
@@ -230,8 +214,9 @@ static int socket_wanted(CURL *curl, curl_socket_t fd, int what, void *arg, void
 /* Nothing is in flight: kept connections must not keep the loop alive. */
 static void sockets_rest(struct http_client *client)
 {
-    for (struct http_socket *sock = client->sockets_first; sock != NULL; sock = sock->next) {
-        if (sock->wanted == 0 && sock->armed != 0) {
+    for (size_t fd = 0; fd < client->sockets_cap; fd++) {
+        struct http_socket *sock = client->sockets[fd];
+        if (sock != NULL && sock->wanted == 0 && sock->armed != 0) {
             dyn_watch_set(sock->watch, 0);
             sock->armed = 0;
         }
@@ -706,9 +691,8 @@ void http_client_free(struct http_client *client)
     if (client->share != NULL) {
         curl_share_cleanup(client->share);
     }
-    while (client->sockets_first != NULL) {
-        DYN_ASSERT(client->sockets_first->previous == NULL);
-        socket_free(client->sockets_first);
+    for (size_t fd = 0; fd < client->sockets_cap; fd++) {
+        socket_free(client->sockets[fd]);
     }
     while (client->idle_transfers != NULL) {
         struct http_transfer *transfer = client->idle_transfers;
