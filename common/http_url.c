@@ -28,20 +28,33 @@ static struct dyn_str front_take(struct dyn_str *rest, const char *stops)
     return front;
 }
 
-static bool chars_all(struct dyn_str s, const char *allowed)
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool is_ipv6_char(char c)
+{
+    return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') || c == ':' || c == '.';
+}
+
+static bool is_name_char(char c)
+{
+    return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' ||
+           c == '-' || c == '_';
+}
+
+static bool chars_all(struct dyn_str s, bool (*allowed)(char c))
 {
     for (size_t i = 0; i < s.len; i++) {
-        if (strchr(allowed, s.ptr[i]) == NULL) {
+        if (!allowed(s.ptr[i])) {
             return false;
         }
     }
     return s.len > 0;
 }
 
-#define DIGITS "0123456789"
-#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-
-/* `text` holds a literal IPv4 address of 127.0.0.0/8; names such as 127.example.org are not. */
+/* A literal IPv4 address of 127.0.0.0/8; names such as 127.example.org are not. */
 static bool ipv4_is_loopback(struct dyn_str host)
 {
     char text[INET_ADDRSTRLEN];
@@ -58,7 +71,7 @@ static bool host_take(struct dyn_str *rest, bool *out_loopback)
     if (rest->len > 0 && rest->ptr[0] == '[') {
         struct dyn_str inside = {rest->ptr + 1, rest->len - 1};
         struct dyn_str host = front_take(&inside, "]");
-        if (inside.len == 0 || !chars_all(host, DIGITS "abcdefABCDEF:.")) {
+        if (inside.len == 0 || !chars_all(host, is_ipv6_char)) {
             return false;
         }
         *out_loopback = dyn_str_is(host, "::1");
@@ -67,7 +80,7 @@ static bool host_take(struct dyn_str *rest, bool *out_loopback)
     }
     struct dyn_str host = front_take(rest, ":");
     *out_loopback = dyn_str_is(host, "localhost") || ipv4_is_loopback(host);
-    return chars_all(host, DIGITS LETTERS ".-_");
+    return chars_all(host, is_name_char);
 }
 
 static bool port_is_valid(struct dyn_str rest)
@@ -80,7 +93,7 @@ static bool port_is_valid(struct dyn_str rest)
         return false;
     }
     struct dyn_str digits = {rest.ptr + 1, rest.len - 1};
-    return chars_all(digits, DIGITS) && dyn_str_u64(digits, &port) == DYN_OK && port >= 1 &&
+    return chars_all(digits, is_digit) && dyn_str_u64(digits, &port) == DYN_OK && port >= 1 &&
            port <= 65535;
 }
 
