@@ -5,8 +5,9 @@
  * cancelled or could not start. Bodies are counted as they come and cut off at `body_max`
  * (CURLOPT_MAXFILESIZE lets chunked ones through). No redirects are followed, no proxy is taken
  * from the environment, the only protocols are https, and http where the host is loopback or
- * `allow_http` is set. Writes (any method but GET) use a fresh connection that is not kept:
- * libcurl silently repeats a PATCH when a reused connection died.
+ * `allow_http` is set. More than the connections allowed wait in a queue of ours. Writes (any
+ * method but GET) use a fresh connection that is not kept: libcurl silently repeats a PATCH when a
+ * reused connection died.
  *
  * Ownership: everything in http_request is copied before http_start() returns.
  * Threads: the loop thread only.
@@ -26,8 +27,11 @@ struct http_client_options {
     long host_connections_max;
 };
 
-struct http_client *http_client_new(struct dyn_loop *loop, const struct http_client_options *options);
-void http_client_free(struct http_client *client); /* every transfer ended or cancelled before */
+struct http_client *http_client_new(struct dyn_loop *loop,
+                                    const struct http_client_options *options);
+/** Every transfer ended or cancelled before; `done` of those cancelled comes during the call.
+ *  Not from inside `done`. */
+void http_client_free(struct http_client *client);
 
 struct http_answer {
     dyn_err err;       /* DYN_OK: an answer came, whatever its status; otherwise `error` says why:
@@ -35,7 +39,7 @@ struct http_answer {
                           DYN_CANCELLED, DYN_REFUSED (`before_send` said no: nothing was sent) */
     const char *error; /* words, "" when err is DYN_OK; never holds a header or a body of ours */
     bool sent;         /* the request may have reached the server */
-    long status;       /* 0 when no answer came */
+    long status;       /* 0 when no whole answer came; body and headers are empty then, too */
     struct dyn_str body;
     int64_t elapsed_ms;
     const struct http_headers *headers; /* for http_header() */
@@ -52,23 +56,27 @@ DYN_NODISCARD dyn_err http_retry_after(struct dyn_str value, int64_t now_wall_ms
                                        int64_t *out_s);
 
 struct http_request {
-    const char *method; /* "GET", "POST", "PATCH" */
+    const char *method; /* "GET", "POST", "PATCH", "PUT", "DELETE" */
     const char *url;
     const char *const *headers; /* "Name: value", `headers_count` of them; refused with CR or LF */
     size_t headers_count;
     struct dyn_str body;        /* sent with Content-Length when ptr is not NULL */
     size_t body_max;            /* 0: DYN_HTTP_BODY_MAX */
     int64_t connect_timeout_ms; /* 0: DYN_HTTP_CONNECT_TIMEOUT_MS */
-    int64_t total_timeout_ms;   /* 0: DYN_HTTP_TOTAL_TIMEOUT_MS */
+    int64_t total_timeout_ms;   /* 0: DYN_HTTP_TOTAL_TIMEOUT_MS; the wait in the queue counts */
     bool allow_http;            /* plain http beyond loopback */
     /** Asked when the connection stands, right before the request is written
-     *  (CURLOPT_PREREQFUNCTION). False: nothing is sent, DYN_REFUSED. May be NULL. */
+     *  (CURLOPT_PREREQFUNCTION). False: nothing is sent, DYN_REFUSED. May be NULL. Asked again
+     *  when a GET is repeated because its kept connection was dead. It must not start a request. */
     bool (*before_send)(void *arg);
     void (*done)(void *arg, const struct http_answer *answer); /* answer lives during the call */
     void *arg;
 };
 
-/** On failure `done` is never called. DYN_BADMSG: a URL or header that we refuse. */
+/**
+ * On failure `done` is never called. DYN_BADMSG: a method, URL or header that we refuse;
+ * DYN_TOOBIG: more to send than DYN_HTTP_REQUEST_MAX; DYN_BUSY: the queue is full.
+ */
 DYN_NODISCARD dyn_err http_start(struct http_client *client, const struct http_request *request,
                                  struct http_transfer **out_transfer, struct dyn_error *error);
 

@@ -33,9 +33,16 @@
 #define DYN_WINDOW_SPANS_MAX 4096
 
 /* HTTP. */
-#define DYN_HTTP_BODY_MAX (1024 * 1024)    /* bytes of an answer unless the caller says less */
-#define DYN_HTTP_CONNECTIONS_MAX 256       /* of one client; more wait inside curl */
-#define DYN_HTTP_HOST_CONNECTIONS_MAX 64   /* to one host: unbounded made 1,975 resolver threads */
+#define DYN_HTTP_BODY_MAX 1048576        /* bytes of an answer unless the caller says less */
+#define DYN_HTTP_CONNECTIONS_MAX 256     /* of one client; more wait in its queue */
+#define DYN_HTTP_HOST_CONNECTIONS_MAX 64 /* to one host: unbounded made 1,975 resolver threads */
+#define DYN_HTTP_WAITING_MAX 65536       /* requests in the queue; DYN_BUSY */
+#define DYN_HTTP_REQUEST_MAX 1048576     /* bytes of URL, headers and body sent; refused */
+#define DYN_HTTP_REQUEST_HEADERS_MAX 32  /* refused */
+#define DYN_HTTP_URL_MAX 8192            /* refused */
+#define DYN_HTTP_HEADERS_MAX 128         /* header lines of an answer; DYN_TOOBIG */
+#define DYN_HTTP_HEADERS_BYTES_MAX 65536 /* DYN_TOOBIG */
+#define DYN_HTTP_USER_TIMEOUT_MS 5000    /* TCP_USER_TIMEOUT: sent, never acknowledged */
 #define DYN_HTTP_CONNECT_TIMEOUT_MS 3000
 #define DYN_HTTP_TOTAL_TIMEOUT_MS 10000
 

@@ -25,7 +25,6 @@ void fold_free(struct fold *fold)
         return;
     }
     fold_plan_fini(&fold->plan);
-    fold_plan_fini(&fold->next);
     free(fold);
 }
 
@@ -48,19 +47,7 @@ void fold_counts(const struct fold *fold, struct fold_counts *out)
 {
     *out = fold->counts;
     out->inputs = fold->plan.inputs_count;
-    out->bytes = sizeof(*fold) + fold_plan_bytes(&fold->plan) + fold_plan_bytes(&fold->next);
-}
-
-dyn_err fold_prepare(struct fold *fold, const struct config *next)
-{
-    struct fold_plan plan;
-    dyn_err err = fold_plan_make(&plan, next, fold->partition);
-    if (err != DYN_OK) {
-        return err;
-    }
-    fold_plan_fini(&fold->next);
-    fold->next = plan;
-    return DYN_OK;
+    out->bytes = sizeof(*fold) + fold_plan_bytes(&fold->plan);
 }
 
 /* ---- decisions: pure functions of windows, configuration, pins and time ---- */
@@ -319,18 +306,6 @@ static void fold_take_pins(struct fold *fold, const struct tick *tick, int64_t n
     }
 }
 
-static void fold_adopt(struct fold *fold, uint64_t hash)
-{
-    if (fold->next.config == NULL || fold->next.config->hash != hash) {
-        return;
-    }
-    fold_plan_inherit(&fold->next, &fold->plan);
-    fold_plan_fini(&fold->plan);
-    fold->plan = fold->next;
-    fold->next = (struct fold_plan){0};
-    fold->keyframe = 0;
-}
-
 static bool fold_due(int64_t before, int64_t now, int64_t interval_ms)
 {
     return before == WINDOW_NEVER || now / interval_ms != before / interval_ms;
@@ -386,7 +361,6 @@ void fold_tick(struct fold *fold, struct entry_id id, const struct tick *tick,
     if (tick->epoch > fold->epoch) {
         fold_new_epoch(fold, tick->epoch, now);
     }
-    fold_adopt(fold, tick->config);
     int64_t before = fold->tick_at;
     fold_watch_clock(fold, tick, now, out);
     fold_take_pins(fold, tick, now);

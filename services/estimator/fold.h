@@ -4,16 +4,20 @@
  * whoever folds it: the estimator, `dynosaur replay`, `dynosaur simulate`, the tests.
  *
  * Time is the log's: entry IDs. A rise is decided on the batch that brings it; everything else
- * (a fall, coverage, outages, pins, a new configuration) on a tick that is read back. Ticks of an
+ * (a fall, coverage, outages, pins) on a tick that is read back. Ticks of an
  * epoch below the highest one seen are ignored. The first tick of a new epoch makes every target be
  * given again.
  *
  * Ticks whose elapsed times and IDs drift apart by more than FOLD_JUMP_MS, or that carry a break,
  * end coverage: nothing falls before good samples reach over a whole window again.
  *
- * Ownership: the configuration is borrowed and must live until fold_free() or until
- * fold_config() is another one. Outputs borrow from the fold and live during their call.
- * Memory: no allocation per sample once windows have grown (see window.h). Threads: one.
+ * A fold has one configuration for life: another one is another fold, which re-reads its windows
+ * from the log (they are found by series, so an input that did not change loses nothing) and begins
+ * a new epoch.
+ *
+ * Ownership: the configuration is borrowed and must live until fold_free(). Outputs borrow from the
+ * fold and live during their call. Memory: no allocation per sample once windows have grown (see
+ * window.h). Threads: one.
  */
 #ifndef DYN_ESTIMATOR_FOLD_H
 #define DYN_ESTIMATOR_FOLD_H
@@ -58,11 +62,6 @@ void fold_tick(struct fold *fold, struct entry_id id, const struct tick *tick,
 dyn_err fold_entry(struct fold *fold, struct pack_reader *reader, struct entry_id id,
                    struct dyn_str message, const struct fold_out *out);
 
-/**
- * Have `next` ready; it takes the place of the present configuration when a tick with its hash is
- * folded. Inputs that stand in both (by series) keep their windows. DYN_NOMEM: nothing changed.
- */
-DYN_NODISCARD dyn_err fold_prepare(struct fold *fold, const struct config *next);
 const struct config *fold_config(const struct fold *fold);
 
 uint64_t fold_epoch(const struct fold *fold); /* the highest seen; 0: none */

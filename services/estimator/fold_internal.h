@@ -66,7 +66,6 @@ struct fold_member {
 
 struct fold {
     struct fold_plan plan;
-    struct fold_plan next; /* config NULL: none */
     uint32_t partition;
     struct entry_id last;
     uint64_t epoch;
@@ -85,8 +84,6 @@ struct fold {
 /* fold_plan.c */
 dyn_err fold_plan_make(struct fold_plan *plan, const struct config *config, uint32_t partition);
 void fold_plan_fini(struct fold_plan *plan);
-/** Move the windows of series that stand in both from `from` to `to`. */
-void fold_plan_inherit(struct fold_plan *to, struct fold_plan *from);
 struct fold_input *fold_plan_find(const struct fold_plan *plan, uint64_t series);
 struct fold_controller *fold_plan_controller(const struct fold_plan *plan, uint64_t id);
 size_t fold_plan_bytes(const struct fold_plan *plan);

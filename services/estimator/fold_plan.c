@@ -102,30 +102,6 @@ void fold_plan_fini(struct fold_plan *plan)
     *plan = (struct fold_plan){0};
 }
 
-void fold_plan_inherit(struct fold_plan *to, struct fold_plan *from)
-{
-    for (size_t i = 0; i < to->inputs_count; i++) {
-        struct fold_input *heir = &to->inputs[i];
-        struct fold_input *input = fold_plan_find(from, heir->config->series);
-        if (input == NULL) {
-            continue;
-        }
-        struct fold_input taken = *input;
-        taken.config = heir->config;
-        taken.controller = heir->controller;
-        *heir = taken;
-        window_init(&input->window);
-        input->reason = NULL;
-    }
-    for (size_t c = 0; c < to->controllers_count; c++) {
-        struct fold_controller *heir = &to->controllers[c];
-        const struct fold_controller *controller = fold_plan_controller(from, heir->config->id);
-        if (controller != NULL) {
-            heir->given = controller->given;
-        }
-    }
-}
-
 struct fold_input *fold_plan_find(const struct fold_plan *plan, uint64_t series)
 {
     size_t mask = plan->by_series.count - 1;
