@@ -33,6 +33,8 @@ enum config_value_type {
     CONFIG_RUNG,    /* a whole number, or a plan's name where the controller has a plan table */
     CONFIG_STRINGS, /* a list of strings, or one string: exec's arguments, receivers */
     CONFIG_HEADERS, /* a map of HTTP header to text; every value is a secret */
+    CONFIG_PERCENT, /* 25 or "25%"; kept in `d` */
+    CONFIG_SECTION, /* a map or list with a vocabulary of its own; no value is kept */
 };
 
 struct config_field {
@@ -40,11 +42,11 @@ struct config_field {
     const char *aliases[3]; /* other spellings with the same meaning, NULL-ended */
     enum config_value_type type;
     bool required;
-    double min, max;           /* numbers; seconds in s; min == max == 0: no bound but the type's */
-    const char *fallback;      /* the built-in default as it would stand in the file; NULL: none */
+    double min, max;      /* numbers; seconds in s; min == max == 0: no bound but the type's */
+    const char *fallback; /* the built-in default as it would stand in the file; NULL: none */
     const char *const *choices; /* CONFIG_ENUM, NULL-ended */
-    const char *help;          /* one line for people */
-    bool not_built;            /* known, but this version has no code for it: refused as such */
+    const char *help;           /* one line for people */
+    bool not_built;             /* known, but this version has no code for it: refused as such */
 };
 
 enum config_kind {
@@ -58,8 +60,8 @@ enum config_kind {
 
 struct config_type {
     enum config_kind kind;
-    const char *name;        /* short: "sine", "dynos", "console" */
-    const char *aliases[3];  /* the original's class names, NULL-ended */
+    const char *name;                  /* short: "sine", "dynos", "console" */
+    const char *aliases[3];            /* the original's class names, NULL-ended */
     const struct config_field *fields; /* own keys, ended by .key == NULL; NULL: none */
     /* Sources: value -> resources is ceil(value / per_resource); its key's name here and the
      * default, e.g. "users_per_dyno" and 100. Also taken under the name per_resource. */
@@ -92,7 +94,8 @@ struct config_template;
 
 struct config_secret {
     const struct config_template *template; /* NULL: not given */
-    const char *shown; /* how `check` prints it: "<env HEROKU_API_KEY>", "<file /run/x>", "<literal>" */
+    const char
+        *shown; /* how `check` prints it: "<env HEROKU_API_KEY>", "<file /run/x>", "<literal>" */
 };
 
 struct config_value {
@@ -101,8 +104,8 @@ struct config_value {
     bool given; /* false: neither written nor has it a default; the rest is zero */
     union {
         bool b;
-        int64_t i;  /* INT, SECONDS (ms) */
-        double d;   /* NUMBER */
+        int64_t i;     /* INT, SECONDS (ms) */
+        double d;      /* NUMBER, PERCENT */
         const char *s; /* STRING, ENUM, RUNG */
         struct config_secret secret;
         struct {
@@ -140,10 +143,19 @@ void config_secret_variables(const struct config_secret *secret,
 
 /* ---- the tree ---- */
 
-enum config_mode { CONFIG_MODE_OFF, CONFIG_MODE_SHADOW, CONFIG_MODE_RAISE_ONLY, CONFIG_MODE_LIVE };
+enum config_mode {
+    CONFIG_MODE_OFF,
+    CONFIG_MODE_SHADOW,
+    CONFIG_MODE_RAISE_ONLY,
+    CONFIG_MODE_LIVE
+};
 const char *config_mode_text(enum config_mode mode);
 
-enum config_on_outage { CONFIG_HOLD, CONFIG_IGNORE, CONFIG_FALLBACK };
+enum config_on_outage {
+    CONFIG_HOLD,
+    CONFIG_IGNORE,
+    CONFIG_FALLBACK
+};
 
 struct config_input {
     const char *name;
@@ -158,6 +170,7 @@ struct config_input {
     int32_t fallback;             /* resources, for CONFIG_FALLBACK */
     double per_resource;          /* > 0: resources = ceil(value / per_resource) */
     uint64_t series;              /* hash of app, controller, input, type, non-secret options */
+    struct config_options policy; /* the same values with their origins, for `check` */
 };
 
 struct config_controller {
@@ -165,11 +178,11 @@ struct config_controller {
     const struct config_type *type;
     struct config_options options;
     struct config_origin origin;
-    uint64_t id;                 /* hash of app and controller name */
-    const char *process_type;    /* "web" */
-    int32_t min_resource;        /* 2 */
-    int32_t max_resource;        /* 100 */
-    enum config_mode mode;       /* dry_run: true is shadow */
+    uint64_t id;                    /* hash of app and controller name */
+    const char *process_type;       /* "web" */
+    int32_t min_resource;           /* 2 */
+    int32_t max_resource;           /* 100 */
+    enum config_mode mode;          /* dry_run: true is shadow */
     int64_t scale_up_cooldown_ms;   /* 0 */
     int64_t scale_down_cooldown_ms; /* 60 s */
     int32_t max_step_up;            /* 0: none */
@@ -178,14 +191,16 @@ struct config_controller {
     int64_t manual_hold_ms;         /* 1 h */
     struct config_input *inputs;    /* at least one */
     size_t inputs_count;
+    struct config_options policy; /* the same values with their origins, for `check` */
 };
 
 struct config_app {
-    const char *name;      /* heroku_app_name */
+    const char *name; /* heroku_app_name */
     struct config_origin origin;
-    size_t account;        /* index into accounts */
-    int64_t interval_ms;   /* scaler.interval, 5 s: evaluations are continuous, this is the reports' */
-    uint32_t partition;    /* hash of the name, modulo redis.partitions */
+    size_t account; /* index into accounts */
+    int64_t
+        interval_ms;    /* scaler.interval, 5 s: evaluations are continuous, this is the reports' */
+    uint32_t partition; /* hash of the name, modulo redis.partitions */
     struct config_controller *controllers;
     size_t controllers_count;
 };
@@ -224,8 +239,8 @@ struct config {
     struct config_sink *sinks[CONFIG_KINDS]; /* STATS, ERRORS, SUCCESS */
     size_t sinks_count[CONFIG_KINDS];
     int64_t longest_window_ms; /* the longest hysteresis_period + doubt_zero */
-    uint64_t hash;             /* of all that decides: equal hashes, equal folds. No secrets in it */
-    char **warnings;           /* what was read but should be told: an alias, a likely mistake */
+    uint64_t hash;   /* of all that decides: equal hashes, equal folds. No secrets in it */
+    char **warnings; /* what was read but should be told: an alias, a likely mistake */
     size_t warnings_count;
 };
 
@@ -243,7 +258,12 @@ void config_print(const struct config *config, FILE *out);
 int64_t config_redis_bytes(const struct config *config);
 
 /** Which service needs a secret. */
-enum config_service { CONFIG_COLLECTOR, CONFIG_ESTIMATOR, CONFIG_ACTUATOR, CONFIG_REPORTER };
+enum config_service {
+    CONFIG_COLLECTOR,
+    CONFIG_ESTIMATOR,
+    CONFIG_ACTUATOR,
+    CONFIG_REPORTER
+};
 /** Each environment variable that the service may need, secrets of others left out, once each. */
 void config_service_variables(const struct config *config, enum config_service service,
                               void (*each)(void *arg, const char *name), void *arg);

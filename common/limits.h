@@ -12,6 +12,7 @@
 #define DYN_CONFIG_FILE_MAX (256 * 1024) /* bytes a file; refused */
 #define DYN_CONFIG_DEPTH_MAX 32          /* refused */
 #define DYN_CONFIG_FILES_MAX 4096        /* files an `include` may bring; refused */
+#define DYN_CONFIG_ACCOUNTS_MAX 1000     /* refused */
 #define DYN_CONFIG_APPS_MAX 10000        /* refused */
 #define DYN_CONFIG_CONTROLLERS_MAX 32    /* an app; refused */
 #define DYN_CONFIG_INPUTS_MAX 32         /* a controller; refused */

@@ -1,0 +1,687 @@
+/*
+ * The plugin lists of an app: controllers with their inputs, and sinks.
+ */
+#include "common/config_internal.h"
+
+#include <ctype.h>
+#include <math.h>
+
+static const char *const level_names[CONFIG_LEVELS] = {"defaults", "account", "app", "controller",
+                                                       "input"};
+
+/* ---- policies ---- */
+
+static const struct config_field *field_of(const struct config_field *fields, const char *key)
+{
+    while (fields->key != NULL && strcmp(fields->key, key) != 0) {
+        fields++;
+    }
+    DYN_ASSERT(fields->key != NULL);
+    return fields;
+}
+
+/* The strongest level that says something, or -1. */
+static int level_find(const struct config_levels *levels, const struct config_field *field,
+                      const struct config_node **out)
+{
+    for (int i = CONFIG_LEVELS - 1; i >= 0; i--) {
+        const struct config_node *node = config_node_find(levels->maps[i], field);
+
+        if (node != NULL) {
+            *out = node;
+            return i;
+        }
+    }
+    *out = NULL;
+    return -1;
+}
+
+dyn_err config_policy_read(struct config_loader *loader, const struct config_levels *levels,
+                           const struct config_field *field, struct config_value *out)
+{
+    const struct config_node *node;
+    int level = level_find(levels, field, &node);
+
+    return config_value_read(loader, field, node, level >= 0 ? level_names[level] : "built-in",
+                             out);
+}
+
+static dyn_err policies_read(struct config_loader *loader, const struct config_levels *levels,
+                             const struct config_field *fields, struct config_value **out_values,
+                             struct config_options *out)
+{
+    size_t count = config_fields_count(fields);
+    struct config_value *values = config_arena_alloc(loader->arena, count * sizeof(*values));
+
+    for (size_t i = 0; i < count; i++) {
+        dyn_err err = config_policy_read(loader, levels, &fields[i], &values[i]);
+
+        if (err != DYN_OK) {
+            return err;
+        }
+    }
+    *out = (struct config_options){values, count};
+    *out_values = values;
+    return DYN_OK;
+}
+
+/* The values of all policies that stand in `map`, whether or not a stronger level hides them. */
+static dyn_err policy_values_check(struct config_loader *loader, const struct config_node *map)
+{
+    const struct config_field *const tables[] = {config_policy_app, config_policy_controller,
+                                                 config_policy_input};
+
+    for (size_t i = 0; i < 3; i++) {
+        for (const struct config_field *field = tables[i]; field->key != NULL; field++) {
+            const struct config_node *node = config_node_find(map, field);
+            struct config_value ignored;
+            dyn_err err = DYN_OK;
+
+            if (node != NULL) {
+                err = config_value_read(loader, field, node, "", &ignored);
+            }
+            if (err != DYN_OK) {
+                return err;
+            }
+        }
+    }
+    return DYN_OK;
+}
+
+dyn_err config_policies_check(struct config_loader *loader, const struct config_node *map)
+{
+    const struct config_field *const tables[] = {config_policy_app, config_policy_controller,
+                                                 config_policy_input};
+    dyn_err err;
+
+    if (map->kind != CONFIG_NODE_MAP) {
+        return config_refuse(loader, map, "found no map, expected keys such as hysteresis_period");
+    }
+    err = config_keys_check(loader, map, tables, 3);
+    return err != DYN_OK ? err : policy_values_check(loader, map);
+}
+
+static dyn_err refuse_value(struct config_loader *loader, const struct config_value *value,
+                            const struct config_node *map, const char *words)
+{
+    const struct config_origin *at = &value->origin;
+
+    return config_refuse_at(loader->error, at->file != NULL ? at->file : map->file,
+                            at->file != NULL ? at->line : map->line,
+                            at->file != NULL ? at->column : map->column, value->field->key, "%s",
+                            words);
+}
+
+/* ---- types ---- */
+
+static const char *type_words(struct config_loader *loader, enum config_kind kind,
+                              const char *found)
+{
+    const char *names[64];
+    const char *colon = strrchr(found, ':');
+    const char *list = "";
+    size_t count = 0;
+
+    for (const struct config_type *type = config_types(kind); type->name != NULL; type++) {
+        names[count++] = type->name;
+        for (size_t i = 0; i < 3 && type->aliases[i] != NULL; i++) {
+            DYN_ASSERT(count < 64);
+            names[count++] = type->aliases[i];
+        }
+        if (!type->not_built) {
+            list = config_arena_printf(loader->arena, "%s%s%s", list, list[0] != '\0' ? ", " : "",
+                                       type->name);
+        }
+    }
+    return config_arena_printf(
+        loader->arena, "%s%s", list[0] != '\0' ? list : "no type: none is built in this version",
+        config_did_you_mean(loader->arena, colon != NULL ? colon + 1 : found, names, count));
+}
+
+dyn_err config_type_read(struct config_loader *loader, const struct config_node *map,
+                         enum config_kind kind, const struct config_type **out)
+{
+    const struct config_type *type;
+    const char *text;
+    dyn_err err;
+
+    if (map->kind != CONFIG_NODE_MAP) {
+        return config_refuse_at(loader->error, map->file, map->line, map->column,
+                                config_kind_section(kind), "found %s, expected a map with a type",
+                                map->kind == CONFIG_NODE_LIST ? "a list" : "a text");
+    }
+    err = config_text_required(loader, map, "type", &text);
+    if (err != DYN_OK) {
+        return err;
+    }
+    type = config_type_find(kind, dyn_str_from(text));
+    if (type == NULL) {
+        return config_refuse(loader, config_node_get(map, "type"),
+                             "found the unknown type \"%.64s\", expected one of %s", text,
+                             type_words(loader, kind, text));
+    }
+    *out = type;
+    return DYN_OK;
+}
+
+static dyn_err built_check(struct config_loader *loader, const struct config_node *map,
+                           const struct config_type *type)
+{
+    if (!type->not_built) {
+        return DYN_OK;
+    }
+    return config_refuse(loader, config_node_get(map, "type"),
+                         "%s is not built yet in this version", type->name);
+}
+
+/* ---- names and lists ---- */
+
+static dyn_err name_read(struct config_loader *loader, const struct config_node *map,
+                         const char **out)
+{
+    const char *name;
+    dyn_err err = config_text_required(loader, map, "name", &name);
+
+    if (err != DYN_OK) {
+        return err;
+    }
+    for (const char *c = name; *c != '\0'; c++) {
+        if (iscntrl((unsigned char)*c) || c - name >= DYN_NAME_MAX) {
+            return config_refuse(loader, config_node_get(map, "name"),
+                                 "found a name that is too long or holds control characters, "
+                                 "expected at most %d printable ones",
+                                 DYN_NAME_MAX);
+        }
+    }
+    *out = name;
+    return DYN_OK;
+}
+
+dyn_err config_list_get(struct config_loader *loader, const struct config_node *map,
+                        const char *key, size_t most, const struct config_node **out)
+{
+    const struct config_node *list = config_node_get(map, key);
+
+    if (list == NULL || config_node_is_null(list) ||
+        (list->kind == CONFIG_NODE_LIST && list->count == 0)) {
+        return config_refuse_at(loader->error, map->file, map->line, map->column, key,
+                                "found none, expected a list with at least one");
+    }
+    if (list->kind != CONFIG_NODE_LIST) {
+        return config_refuse(loader, list, "found %s, expected a list (lines that begin with -)",
+                             list->kind == CONFIG_NODE_MAP ? "a map" : "a text");
+    }
+    if (list->count > most) {
+        return config_refuse(loader, list, "found %zu, expected at most %zu", list->count, most);
+    }
+    *out = list;
+    return DYN_OK;
+}
+
+/* ---- inputs ---- */
+
+static int64_t seconds_or(const struct config_value *value, int64_t otherwise)
+{
+    return value->given ? value->as.i : otherwise;
+}
+
+static int64_t longer(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static dyn_err outage_read(struct config_loader *loader, const struct config_node *map,
+                           const struct config_levels *levels, const struct config_options *policy,
+                           struct config_input *out)
+{
+    const struct config_value *on_outage = config_option(policy, "on_outage");
+    const struct config_value *fallback = config_option(policy, "fallback");
+    const struct config_node *ignored;
+
+    if (strcmp(on_outage->as.s, "ignore") == 0) {
+        out->on_outage = CONFIG_IGNORE;
+    } else if (strcmp(on_outage->as.s, "fallback") == 0) {
+        out->on_outage = CONFIG_FALLBACK;
+    }
+    /* `fallback: N` alone says it all, unless the same or a stronger level says on_outage. */
+    if (fallback->given && level_find(levels, fallback->field, &ignored) >
+                               level_find(levels, on_outage->field, &ignored)) {
+        out->on_outage = CONFIG_FALLBACK;
+    }
+    if (out->on_outage != CONFIG_FALLBACK) {
+        return DYN_OK;
+    }
+    if (!fallback->given) {
+        return refuse_value(loader, on_outage, map,
+                            "found fallback without a number, expected also fallback: N");
+    }
+    out->fallback = (int32_t)fallback->as.i;
+    return DYN_OK;
+}
+
+static dyn_err windows_read(struct config_loader *loader, const struct config_node *map,
+                            const struct config_options *policy, struct config_value *values,
+                            struct config_input *out)
+{
+    const struct config_value *hysteresis = config_option(policy, "hysteresis_period");
+    const struct config_value *max_gap = config_option(policy, "max_gap");
+
+    out->interval_ms = config_option(policy, "interval")->as.i;
+    out->hysteresis_period_ms = seconds_or(hysteresis, longer(300 * 1000, out->interval_ms));
+    out->max_gap_ms = seconds_or(max_gap, longer(3 * out->interval_ms, 15 * 1000));
+    out->doubt_zero_ms = seconds_or(config_option(policy, "doubt_zero"), out->hysteresis_period_ms);
+    if (out->hysteresis_period_ms < out->interval_ms) {
+        return refuse_value(loader, hysteresis, map,
+                            config_arena_printf(loader->arena,
+                                                "found %g s, expected at least the interval (%g s)",
+                                                (double)out->hysteresis_period_ms / 1000,
+                                                (double)out->interval_ms / 1000));
+    }
+    if (out->max_gap_ms < out->interval_ms) {
+        return refuse_value(
+            loader, max_gap, map,
+            config_arena_printf(loader->arena, "found %g s, expected at least the interval (%g s)",
+                                (double)out->max_gap_ms / 1000, (double)out->interval_ms / 1000));
+    }
+    /* Defaults that follow from others are shown as if they had been given. */
+    for (size_t i = 0; i < policy->count; i++) {
+        if (!values[i].given && values[i].field->type == CONFIG_SECONDS) {
+            values[i].given = true;
+            values[i].as.i = strcmp(values[i].field->key, "max_gap") == 0 ? out->max_gap_ms
+                             : strcmp(values[i].field->key, "doubt_zero") == 0
+                                 ? out->doubt_zero_ms
+                                 : out->hysteresis_period_ms;
+        }
+    }
+    return DYN_OK;
+}
+
+static struct config_field per_resource_field(const struct config_type *type)
+{
+    bool own =
+        type->per_resource_key != NULL && strcmp(type->per_resource_key, "per_resource") != 0;
+
+    return (struct config_field){.key = type->per_resource_key,
+                                 .aliases = {own ? "per_resource" : NULL},
+                                 .type = CONFIG_NUMBER,
+                                 .min = 1e-9,
+                                 .max = 1e15};
+}
+
+static dyn_err per_resource_read(struct config_loader *loader, const struct config_node *map,
+                                 struct config_input *out)
+{
+    struct config_field field = per_resource_field(out->type);
+    const struct config_node *node;
+    struct config_value value;
+    dyn_err err;
+
+    if (field.key == NULL) {
+        return DYN_OK;
+    }
+    node = config_node_find(map, &field);
+    if (node == NULL && out->type->per_resource_default <= 0) {
+        return config_refuse_at(loader->error, map->file, map->line, map->column, field.key,
+                                "found nothing, expected the value that one resource serves");
+    }
+    out->per_resource = out->type->per_resource_default;
+    if (node == NULL) {
+        return DYN_OK;
+    }
+    err = config_value_read(loader, &field, node, "input", &value);
+    if (err == DYN_OK && value.given) {
+        out->per_resource = value.as.d;
+    }
+    return err;
+}
+
+static dyn_err csv_check(struct config_loader *loader, const struct config_node *map,
+                         const struct config_options *options)
+{
+    const struct config_value *step = config_option(options, "step");
+    const struct config_value *column = config_option(options, "time_column");
+
+    if (step->given && column->given) {
+        return refuse_value(loader, step, map, "found step beside time_column, expected one");
+    }
+    if (!step->given && !column->given) {
+        return refuse_value(loader, column, map, "found nothing, expected time_column or step");
+    }
+    return DYN_OK;
+}
+
+static dyn_err source_check(struct config_loader *loader, const struct config_node *map,
+                            const struct config_input *in)
+{
+    const struct config_value *pointer;
+
+    if (strcmp(in->type->name, "csv") == 0) {
+        return csv_check(loader, map, &in->options);
+    }
+    if (strcmp(in->type->name, "http_json") == 0) {
+        pointer = config_option(&in->options, "pointer");
+        if (pointer->as.s[0] != '/' && pointer->as.s[0] != '\0') {
+            return refuse_value(loader, pointer, map,
+                                "found a text without / at its start, expected a JSON pointer "
+                                "such as /data/0/active");
+        }
+    }
+    return DYN_OK;
+}
+
+static dyn_err input_keys_check(struct config_loader *loader, const struct config_node *map,
+                                const struct config_type *type)
+{
+    const struct config_field ratio[] = {per_resource_field(type), {.key = NULL}};
+    const struct config_field *const tables[] = {config_keys_input, config_policy_input,
+                                                 type->fields, ratio};
+    dyn_err err = config_keys_check(loader, map, tables, 4);
+
+    return err != DYN_OK ? err : built_check(loader, map, type);
+}
+
+static dyn_err input_read(struct config_loader *loader, const struct config_node *map,
+                          const struct config_levels *above, struct config_input *out)
+{
+    struct config_levels levels = *above;
+    struct config_value *values = NULL;
+    dyn_err err = config_type_read(loader, map, CONFIG_SOURCE, &out->type);
+
+    if (err == DYN_OK) {
+        err = input_keys_check(loader, map, out->type);
+    }
+    if (err == DYN_OK) {
+        err = name_read(loader, map, &out->name);
+    }
+    if (err == DYN_OK) {
+        err = config_options_read(loader, out->type->fields, map, "input", &out->options);
+    }
+    if (err == DYN_OK) {
+        err = source_check(loader, map, out);
+    }
+    if (err == DYN_OK) {
+        err = per_resource_read(loader, map, out);
+    }
+    levels.maps[CONFIG_LEVEL_INPUT] = map;
+    if (err == DYN_OK) {
+        err = policies_read(loader, &levels, config_policy_input, &values, &out->policy);
+    }
+    if (err == DYN_OK) {
+        err = windows_read(loader, map, &out->policy, values, out);
+    }
+    if (err == DYN_OK) {
+        err = outage_read(loader, map, &levels, &out->policy, out);
+    }
+    out->origin = (struct config_origin){map->file, map->line, map->column, "input"};
+    return err;
+}
+
+static dyn_err inputs_read(struct config_loader *loader, const struct config_node *map,
+                           const struct config_levels *levels, struct config_controller *out)
+{
+    const struct config_node *list;
+    dyn_err err = config_list_get(loader, map, "input_plugins", DYN_CONFIG_INPUTS_MAX, &list);
+
+    if (err != DYN_OK) {
+        return err;
+    }
+    out->inputs = config_arena_alloc(loader->arena, list->count * sizeof(*out->inputs));
+    for (const struct config_node *node = list->first; node != NULL; node = node->next) {
+        struct config_input *in = &out->inputs[out->inputs_count];
+
+        err = input_read(loader, node, levels, in);
+        if (err != DYN_OK) {
+            return err;
+        }
+        for (size_t i = 0; i < out->inputs_count; i++) {
+            if (strcmp(out->inputs[i].name, in->name) == 0) {
+                return config_refuse(loader, config_node_get(node, "name"),
+                                     "found \"%s\" again, expected each input's name once in a "
+                                     "controller (first on line %d)",
+                                     in->name, out->inputs[i].origin.line);
+            }
+        }
+        out->inputs_count++;
+    }
+    return DYN_OK;
+}
+
+/* ---- controllers ---- */
+
+/* The most careful of what any level says; `values` then shows it with where it came from. */
+static dyn_err mode_read(struct config_loader *loader, const struct config_levels *levels,
+                         struct config_value *shown, enum config_mode *out)
+{
+    const struct config_field *mode_field = field_of(config_policy_controller, "mode");
+    const struct config_field *dry_field = field_of(config_policy_controller, "dry_run");
+    enum config_mode least = CONFIG_MODE_LIVE;
+
+    for (size_t i = 0; i <= CONFIG_LEVEL_CONTROLLER + 1; i++) {
+        bool at_scaler = i > CONFIG_LEVEL_CONTROLLER;
+        const struct config_node *map = at_scaler ? levels->scaler : levels->maps[i];
+        const char *level = level_names[at_scaler ? CONFIG_LEVEL_APP : i];
+        struct config_value mode;
+        struct config_value dry;
+        dyn_err err =
+            config_value_read(loader, mode_field, config_node_find(map, mode_field), level, &mode);
+
+        if (err == DYN_OK) {
+            err =
+                config_value_read(loader, dry_field, config_node_find(map, dry_field), level, &dry);
+        }
+        if (err != DYN_OK) {
+            return err;
+        }
+        for (enum config_mode m = CONFIG_MODE_OFF; m < least; m++) {
+            bool by_dry_run = m == CONFIG_MODE_SHADOW && dry.as.b;
+
+            if (by_dry_run || strcmp(mode.as.s, config_mode_text(m)) == 0) {
+                least = m;
+                *shown = mode;
+                shown->as.s = config_mode_text(m);
+                shown->origin = by_dry_run ? dry.origin : mode.origin;
+            }
+        }
+    }
+    *out = least;
+    return DYN_OK;
+}
+
+static dyn_err range_read(struct config_loader *loader, const struct config_node *map,
+                          struct config_controller *out)
+{
+    const struct config_value *min = config_option(&out->policy, "min_resource");
+    const struct config_value *max = config_option(&out->policy, "max_resource");
+
+    out->min_resource = (int32_t)strtol(min->as.s, NULL, 10);
+    out->max_resource = (int32_t)strtol(max->as.s, NULL, 10);
+    if (out->min_resource <= out->max_resource) {
+        return DYN_OK;
+    }
+    if (min->origin.file != NULL) {
+        return refuse_value(loader, min, map,
+                            config_arena_printf(loader->arena,
+                                                "found %d, expected at most max_resource (%d)",
+                                                out->min_resource, out->max_resource));
+    }
+    return refuse_value(loader, max, map,
+                        config_arena_printf(loader->arena,
+                                            "found %d, expected at least min_resource (%d)",
+                                            out->max_resource, out->min_resource));
+}
+
+static dyn_err process_type_check(struct config_loader *loader, const struct config_node *map,
+                                  const struct config_value *value)
+{
+    const char *text = value->as.s;
+    size_t good = 0;
+
+    while (isalnum((unsigned char)text[good]) || text[good] == '_' || text[good] == '-') {
+        good++;
+    }
+    if (good == 0 || good > DYN_NAME_MAX || text[good] != '\0') {
+        return refuse_value(loader, value, map,
+                            "found another name, expected a process type: 1 to 128 letters, "
+                            "digits, - or _");
+    }
+    return DYN_OK;
+}
+
+static dyn_err guards_read(struct config_loader *loader, const struct config_node *map,
+                           const struct config_levels *levels, struct config_controller *out)
+{
+    struct config_value *values = NULL;
+    const struct config_options *policy = &out->policy;
+    dyn_err err = policies_read(loader, levels, config_policy_controller, &values, &out->policy);
+
+    if (err != DYN_OK) {
+        return err;
+    }
+    out->process_type = config_option(policy, "process_type")->as.s;
+    out->scale_up_cooldown_ms = config_option(policy, "scale_up_cooldown")->as.i;
+    out->scale_down_cooldown_ms = config_option(policy, "scale_down_cooldown")->as.i;
+    out->max_step_up = (int32_t)config_option(policy, "max_step_up")->as.i;
+    out->max_step_down_percent = config_option(policy, "max_step_down")->as.d;
+    out->max_changes_per_hour = (int32_t)config_option(policy, "max_changes_per_hour")->as.i;
+    out->manual_hold_ms = config_option(policy, "manual_hold")->as.i;
+    err = process_type_check(loader, map, config_option(policy, "process_type"));
+    if (err == DYN_OK) {
+        err = range_read(loader, map, out);
+    }
+    if (err == DYN_OK) {
+        size_t mode =
+            (size_t)(field_of(config_policy_controller, "mode") - config_policy_controller);
+
+        err = mode_read(loader, levels, &values[mode], &out->mode);
+    }
+    return err;
+}
+
+dyn_err config_controller_read(struct config_loader *loader, const struct config_node *map,
+                               const struct config_levels *above, struct config_controller *out)
+{
+    struct config_levels levels = *above;
+    dyn_err err = config_type_read(loader, map, CONFIG_CONTROLLER, &out->type);
+
+    if (err == DYN_OK) {
+        const struct config_field *const tables[] = {config_keys_controller,
+                                                     config_policy_controller, config_policy_input,
+                                                     out->type->fields};
+
+        err = config_keys_check(loader, map, tables, 4);
+    }
+    if (err == DYN_OK) {
+        err = built_check(loader, map, out->type);
+    }
+    if (err == DYN_OK) {
+        err = name_read(loader, map, &out->name);
+    }
+    if (err == DYN_OK) {
+        err = policy_values_check(loader, map);
+    }
+    if (err == DYN_OK) {
+        err = config_options_read(loader, out->type->fields, map, "controller", &out->options);
+    }
+    levels.maps[CONFIG_LEVEL_CONTROLLER] = map;
+    if (err == DYN_OK) {
+        err = guards_read(loader, map, &levels, out);
+    }
+    if (err == DYN_OK) {
+        err = inputs_read(loader, map, &levels, out);
+    }
+    out->origin = (struct config_origin){map->file, map->line, map->column, "controller"};
+    return err;
+}
+
+/* ---- sinks ---- */
+
+static dyn_err sink_name_read(struct config_loader *loader, const struct config_node *map,
+                              size_t app, struct config_sink *out)
+{
+    const struct config_node *node = config_node_get(map, "name");
+    dyn_err err = DYN_OK;
+
+    out->name = out->type->name;
+    if (node != NULL && !config_node_is_null(node)) {
+        err = name_read(loader, map, &out->name);
+    }
+    if (err == DYN_OK && app != SIZE_MAX) {
+        /* Every app may have its console; the name must tell them apart on the bus. */
+        out->name = config_arena_printf(loader->arena, "%s/%s",
+                                        loader->owned->config.apps[app].name, out->name);
+    }
+    return err;
+}
+
+static dyn_err sink_read(struct config_loader *loader, const struct config_node *map,
+                         enum config_kind kind, size_t app, struct config_sink *out)
+{
+    dyn_err err = config_type_read(loader, map, kind, &out->type);
+
+    if (err == DYN_OK) {
+        const struct config_field *const tables[] = {config_keys_sink, out->type->fields};
+
+        err = config_keys_check(loader, map, tables, 2);
+    }
+    if (err == DYN_OK) {
+        err = built_check(loader, map, out->type);
+    }
+    if (err == DYN_OK) {
+        err = sink_name_read(loader, map, app, out);
+    }
+    if (err == DYN_OK) {
+        err = config_options_read(loader, out->type->fields, map, "sink", &out->options);
+    }
+    out->origin = (struct config_origin){map->file, map->line, map->column, "sink"};
+    out->app = app;
+    return err;
+}
+
+static dyn_err kind_read(struct config_loader *loader, const struct config_node *list,
+                         enum config_kind kind, size_t app)
+{
+    struct config *config = &loader->owned->config;
+    size_t first = config->sinks_count[kind];
+
+    for (const struct config_node *node = list->first; node != NULL; node = node->next) {
+        struct config_sink sink = {.app = app};
+        dyn_err err = sink_read(loader, node, kind, app, &sink);
+
+        if (err != DYN_OK) {
+            return err;
+        }
+        for (size_t i = first; i < config->sinks_count[kind]; i++) {
+            if (strcmp(config->sinks[kind][i].name, sink.name) == 0) {
+                return config_refuse_at(loader->error, node->file, node->line, node->column,
+                                        list->key,
+                                        "found two named \"%s\", expected a name: of its own for "
+                                        "each (first on line %d)",
+                                        sink.name, config->sinks[kind][i].origin.line);
+            }
+        }
+        config->sinks[kind] = config_arena_grow(loader->arena, config->sinks[kind],
+                                                config->sinks_count[kind], sizeof(sink));
+        config->sinks[kind][config->sinks_count[kind]++] = sink;
+    }
+    return DYN_OK;
+}
+
+dyn_err config_sinks_read(struct config_loader *loader, const struct config_node *map, size_t app)
+{
+    for (int kind = CONFIG_STATS; kind <= CONFIG_SUCCESS; kind++) {
+        const struct config_node *list = config_node_get(map, config_kind_section(kind));
+        dyn_err err;
+
+        if (list == NULL || config_node_is_null(list)) {
+            continue;
+        }
+        err = config_list_get(loader, map, config_kind_section(kind), DYN_CONFIG_SINKS_MAX, &list);
+        if (err == DYN_OK) {
+            err = kind_read(loader, list, kind, app);
+        }
+        if (err != DYN_OK) {
+            return err;
+        }
+    }
+    return DYN_OK;
+}

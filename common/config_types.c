@@ -1,0 +1,513 @@
+#include "common/config_internal.h"
+
+#define DAY_S 86400.0
+#define LONGEST_S (30 * DAY_S) /* no window, pause or hold is longer */
+
+/* ---- sources ---- */
+
+static const struct config_field fields_none[] = {{.key = NULL}};
+
+static const struct config_field fields_sine[] = {
+    {.key = "period",
+     .type = CONFIG_SECONDS,
+     .min = 1,
+     .max = LONGEST_S,
+     .fallback = "30",
+     .help = "seconds of one wave"},
+    {.key = NULL},
+};
+
+static const struct config_field fields_random[] = {
+    {.key = "seed",
+     .type = CONFIG_INT,
+     .fallback = "0",
+     .help = "start of the random walk; equal seeds, equal walks"},
+    {.key = NULL},
+};
+
+static const char *const choices_at_end[] = {"loop", "stop", NULL};
+
+static const struct config_field fields_csv[] = {
+    {.key = "file",
+     .type = CONFIG_STRING,
+     .required = true,
+     .help = "path of the file, first line the columns' names"},
+    {.key = "time_column", .type = CONFIG_STRING, .help = "column that says when; this or `step`"},
+    {.key = "value_column", .type = CONFIG_STRING, .required = true, .help = "column of the value"},
+    {.key = "step",
+     .type = CONFIG_SECONDS,
+     .min = 0.001,
+     .max = LONGEST_S,
+     .help = "time from one row to the next, in place of a time column"},
+    {.key = "speed",
+     .type = CONFIG_NUMBER,
+     .min = 0.001,
+     .max = 1e6,
+     .fallback = "1",
+     .help = "how many times faster than life the file is played"},
+    {.key = "at_end",
+     .type = CONFIG_ENUM,
+     .choices = choices_at_end,
+     .fallback = "loop",
+     .help = "begin again, or give no more values"},
+    {.key = NULL},
+};
+
+static const struct config_field fields_exec[] = {
+    {.key = "command",
+     .type = CONFIG_STRINGS,
+     .required = true,
+     .help = "program and arguments; no shell; prints one number"},
+    {.key = "timeout",
+     .type = CONFIG_SECONDS,
+     .min = 0.1,
+     .max = 300,
+     .fallback = "10",
+     .help = "the program is killed after this"},
+    {.key = "env",
+     .type = CONFIG_HEADERS,
+     .help = "the program's environment; it gets no other variable of ours"},
+    {.key = NULL},
+};
+
+static const struct config_field fields_http_json[] = {
+    {.key = "url",
+     .type = CONFIG_SECRET,
+     .required = true,
+     .help = "where to GET; may carry a token, so it is a secret"},
+    {.key = "headers", .type = CONFIG_HEADERS, .help = "request headers; values are secrets"},
+    {.key = "pointer",
+     .type = CONFIG_STRING,
+     .required = true,
+     .help = "JSON pointer to the number, such as /data/0/active"},
+    {.key = "timeout",
+     .type = CONFIG_SECONDS,
+     .min = 0.1,
+     .max = 60,
+     .fallback = "10",
+     .help = "for the whole request"},
+    {.key = "allow_http",
+     .type = CONFIG_BOOL,
+     .fallback = "false",
+     .help = "take http:// for a host that is not this machine"},
+    {.key = NULL},
+};
+
+static const struct config_field fields_google_analytics[] = {
+    {.key = "client_email",
+     .type = CONFIG_STRING,
+     .required = true,
+     .help = "the service account's address"},
+    {.key = "analytics_view_id",
+     .type = CONFIG_STRING,
+     .required = true,
+     .help = "the property to read"},
+    {.key = "key", .type = CONFIG_SECRET, .help = "private key, PEM, | for newline"},
+    {.key = "keyfile", .type = CONFIG_STRING, .help = "PKCS#12 file, in place of `key`"},
+    {.key = "passphrase",
+     .type = CONFIG_SECRET,
+     .fallback = "notasecret",
+     .help = "of the key file"},
+    {.key = NULL},
+};
+
+static const struct config_field fields_new_relic[] = {
+    {.key = "key", .type = CONFIG_SECRET, .required = true, .help = "New Relic API key"},
+    {.key = "app_id",
+     .aliases = {"appid"},
+     .type = CONFIG_STRING,
+     .required = true,
+     .help = "New Relic's id of the application"},
+    {.key = NULL},
+};
+
+#define FIELD_THRESHOLD                                                                  \
+    {                                                                                    \
+        .key = "max_percentage_threshold", .type = CONFIG_PERCENT, .min = 1, .max = 100, \
+        .fallback = "90", .help = "share of a plan's size that may be used"              \
+    }
+
+static const struct config_field fields_papertrail[] = {
+    {.key = "papertrail_api_key",
+     .type = CONFIG_SECRET,
+     .required = true,
+     .help = "Papertrail API token"},
+    FIELD_THRESHOLD,
+    {.key = NULL},
+};
+
+static const struct config_field fields_rediscloud[] = {
+    {.key = "component_id",
+     .type = CONFIG_STRING,
+     .required = true,
+     .help = "New Relic's id of the Redis component"},
+    {.key = "new_relic_api_key",
+     .type = CONFIG_SECRET,
+     .required = true,
+     .help = "New Relic API key"},
+    FIELD_THRESHOLD,
+    {.key = NULL},
+};
+
+static const struct config_field fields_plan_random[] = {
+    {.key = "seed", .type = CONFIG_INT, .fallback = "0", .help = "start of the random walk"},
+    FIELD_THRESHOLD,
+    {.key = NULL},
+};
+
+static const struct config_field fields_prometheus[] = {
+    {.key = "url", .type = CONFIG_SECRET, .required = true, .help = "of the Prometheus server"},
+    {.key = "query", .type = CONFIG_STRING, .required = true, .help = "PromQL, one number"},
+    {.key = "headers", .type = CONFIG_HEADERS, .help = "request headers; values are secrets"},
+    {.key = "timeout",
+     .type = CONFIG_SECONDS,
+     .min = 0.1,
+     .max = 60,
+     .fallback = "10",
+     .help = "for the whole request"},
+    {.key = "allow_http",
+     .type = CONFIG_BOOL,
+     .fallback = "false",
+     .help = "take http:// for a host that is not this machine"},
+    {.key = NULL},
+};
+
+static const struct config_field fields_redis[] = {
+    {.key = "url", .type = CONFIG_SECRET, .required = true, .help = "of the Redis to look into"},
+    {.key = "key", .type = CONFIG_STRING, .required = true, .help = "list, set or stream to count"},
+    {.key = NULL},
+};
+
+static const struct config_field fields_hirefire[] = {
+    {.key = "url", .type = CONFIG_SECRET, .required = true, .help = "of the app's HireFire page"},
+    {.key = "token", .type = CONFIG_SECRET, .help = "HireFire token"},
+    {.key = "metric", .type = CONFIG_STRING, .required = true, .help = "name in the answer"},
+    {.key = NULL},
+};
+
+static const struct config_field fields_log_drain[] = {
+    {.key = "token", .type = CONFIG_SECRET, .required = true, .help = "password of the drain"},
+    {.key = "metric", .type = CONFIG_STRING, .required = true, .help = "what to count"},
+    {.key = NULL},
+};
+
+static const struct config_type types_source[] = {
+    {CONFIG_SOURCE,
+     "sine",
+     {"SinePlugin", "SineInputPlugin"},
+     fields_sine,
+     "per_resource",
+     10,
+     "a wave from 0 to 100, to try things out",
+     false},
+    {CONFIG_SOURCE,
+     "random",
+     {"RandomPlugin", "RandomInputPlugin"},
+     fields_random,
+     "per_resource",
+     2,
+     "a random walk, to try things out",
+     false},
+    {CONFIG_SOURCE, "csv", {NULL}, fields_csv, "per_resource", 0, "plays a recorded file", false},
+    {CONFIG_SOURCE,
+     "exec",
+     {NULL},
+     fields_exec,
+     "per_resource",
+     0,
+     "a number that a program prints",
+     false},
+    {CONFIG_SOURCE,
+     "http_json",
+     {NULL},
+     fields_http_json,
+     "per_resource",
+     0,
+     "a number out of a JSON answer",
+     false},
+    {CONFIG_SOURCE,
+     "google_analytics",
+     {"GoogleAnalyticsInputPlugin"},
+     fields_google_analytics,
+     "users_per_dyno",
+     100,
+     "active users",
+     true},
+    {CONFIG_SOURCE,
+     "new_relic",
+     {"NewRelicInputPlugin", "NewRelicPlugin"},
+     fields_new_relic,
+     "rpm_per_dyno",
+     150,
+     "requests per minute",
+     true},
+    {CONFIG_SOURCE,
+     "papertrail",
+     {"PapertrailInputPlugin"},
+     fields_papertrail,
+     NULL,
+     0,
+     "bytes logged today",
+     true},
+    {CONFIG_SOURCE,
+     "rediscloud_memory",
+     {"RediscloudMemoryUsageInputPlugin"},
+     fields_rediscloud,
+     NULL,
+     0,
+     "megabytes used",
+     true},
+    {CONFIG_SOURCE,
+     "rediscloud_connections",
+     {"RediscloudConnectionUsageInputPlugin"},
+     fields_rediscloud,
+     NULL,
+     0,
+     "connections used",
+     true},
+    {CONFIG_SOURCE,
+     "rediscloud_random",
+     {"RediscloudRandomInputPlugin"},
+     fields_plan_random,
+     NULL,
+     0,
+     "a random memory size",
+     true},
+    {CONFIG_SOURCE,
+     "papertrail_random",
+     {"PapertrailRandomInputPlugin"},
+     fields_plan_random,
+     NULL,
+     0,
+     "a random log volume",
+     true},
+    {CONFIG_SOURCE,
+     "prometheus",
+     {NULL},
+     fields_prometheus,
+     "per_resource",
+     0,
+     "the number of a PromQL query",
+     true},
+    {CONFIG_SOURCE, "redis", {NULL}, fields_redis, "per_resource", 0, "length of a queue", true},
+    {CONFIG_SOURCE,
+     "hirefire",
+     {NULL},
+     fields_hirefire,
+     "per_resource",
+     0,
+     "a number that an app serves for HireFire",
+     true},
+    {CONFIG_SOURCE,
+     "log_drain",
+     {NULL},
+     fields_log_drain,
+     "per_resource",
+     0,
+     "counted from Heroku's router log",
+     true},
+    {.name = NULL},
+};
+
+/* ---- controllers ---- */
+
+static const struct config_type types_controller[] = {
+    {CONFIG_CONTROLLER,
+     "dynos",
+     {"DynosControllerPlugin"},
+     fields_none,
+     NULL,
+     0,
+     "quantity of a process type",
+     false},
+    {CONFIG_CONTROLLER,
+     "rediscloud",
+     {"RediscloudControllerPlugin"},
+     fields_none,
+     NULL,
+     0,
+     "plan of the rediscloud add-on",
+     true},
+    {CONFIG_CONTROLLER,
+     "papertrail",
+     {"PapertrailControllerPlugin"},
+     fields_none,
+     NULL,
+     0,
+     "plan of the papertrail add-on",
+     true},
+    {.name = NULL},
+};
+
+/* ---- sinks ---- */
+
+static const struct config_field fields_librato[] = {
+    {.key = "api_email", .type = CONFIG_STRING, .required = true, .help = "of the account"},
+    {.key = "api_key", .type = CONFIG_SECRET, .required = true, .help = "of the account"},
+    {.key = NULL},
+};
+
+static const struct config_field fields_statsd[] = {
+    {.key = "host", .type = CONFIG_STRING, .fallback = "127.0.0.1", .help = "of the agent"},
+    {.key = "port",
+     .type = CONFIG_INT,
+     .min = 1,
+     .max = 65535,
+     .fallback = "8125",
+     .help = "UDP port of the agent"},
+    {.key = NULL},
+};
+
+static const struct config_type types_stats[] = {
+    {CONFIG_STATS, "console", {"Console"}, fields_none, NULL, 0, "one line a report", false},
+    {CONFIG_STATS, "librato", {"Librato"}, fields_librato, NULL, 0, "Librato metrics", true},
+    {CONFIG_STATS, "statsd", {"Statsd"}, fields_statsd, NULL, 0, "statsd gauges over UDP", true},
+    {.name = NULL},
+};
+
+static const struct config_field fields_bugsnag[] = {
+    {.key = "api_key", .type = CONFIG_SECRET, .required = true, .help = "of the project"},
+    {.key = "release_stage",
+     .type = CONFIG_STRING,
+     .fallback = "production",
+     .help = "told with each error"},
+    {.key = NULL},
+};
+
+static const struct config_field fields_ses[] = {
+    {.key = "from", .type = CONFIG_STRING, .required = true, .help = "sender's address"},
+    {.key = "to", .type = CONFIG_STRINGS, .required = true, .help = "receivers' addresses"},
+    {.key = "aws_access_key_id", .type = CONFIG_SECRET, .required = true, .help = "AWS key id"},
+    {.key = "aws_secret_access_key", .type = CONFIG_SECRET, .required = true, .help = "AWS key"},
+    {.key = "region", .type = CONFIG_STRING, .fallback = "us-east-1", .help = "AWS region"},
+    {.key = NULL},
+};
+
+static const struct config_field fields_webhook[] = {
+    {.key = "url", .type = CONFIG_SECRET, .required = true, .help = "where to POST"},
+    {.key = "secret", .type = CONFIG_SECRET, .help = "signs the body with HMAC-SHA256"},
+    {.key = "headers", .type = CONFIG_HEADERS, .help = "request headers; values are secrets"},
+    {.key = NULL},
+};
+
+static const struct config_field fields_slack[] = {
+    {.key = "url", .type = CONFIG_SECRET, .required = true, .help = "incoming webhook"},
+    {.key = NULL},
+};
+
+static const struct config_field fields_pagerduty[] = {
+    {.key = "routing_key", .type = CONFIG_SECRET, .required = true, .help = "of the integration"},
+    {.key = NULL},
+};
+
+static const struct config_type types_errors[] = {
+    {CONFIG_ERRORS, "console", {"Console"}, fields_none, NULL, 0, "one line an error", false},
+    {CONFIG_ERRORS, "bugsnag", {"Bugsnag"}, fields_bugsnag, NULL, 0, "Bugsnag", true},
+    {CONFIG_ERRORS, "ses", {"Ses", "SES"}, fields_ses, NULL, 0, "e-mail by Amazon SES", true},
+    {CONFIG_ERRORS, "webhook", {NULL}, fields_webhook, NULL, 0, "signed JSON by POST", true},
+    {CONFIG_ERRORS, "slack", {"Slack"}, fields_slack, NULL, 0, "a Slack channel", true},
+    {CONFIG_ERRORS, "pagerduty", {"PagerDuty"}, fields_pagerduty, NULL, 0, "PagerDuty", true},
+    {.name = NULL},
+};
+
+static const struct config_field fields_cronut[] = {
+    {.key = "host", .type = CONFIG_STRING, .required = true, .help = "of the Cronut server"},
+    {.key = "api_token", .type = CONFIG_SECRET, .required = true, .help = "of the Cronut server"},
+    {.key = "cronut_token", .type = CONFIG_SECRET, .required = true, .help = "of the job"},
+    {.key = "public_key", .type = CONFIG_SECRET, .required = true, .help = "PEM, | for newline"},
+    {.key = "interval",
+     .type = CONFIG_SECONDS,
+     .min = 60,
+     .max = DAY_S,
+     .fallback = "60",
+     .help = "least time between two pings"},
+    {.key = NULL},
+};
+
+static const struct config_field fields_healthcheck[] = {
+    {.key = "url", .type = CONFIG_SECRET, .required = true, .help = "to GET while all is well"},
+    {.key = "interval",
+     .type = CONFIG_SECONDS,
+     .min = 60,
+     .max = DAY_S,
+     .fallback = "60",
+     .help = "least time between two pings"},
+    {.key = NULL},
+};
+
+static const struct config_type types_success[] = {
+    {CONFIG_SUCCESS, "cronut", {"Cronut"}, fields_cronut, NULL, 0, "pings Cronut", true},
+    {CONFIG_SUCCESS, "healthcheck", {NULL}, fields_healthcheck, NULL, 0, "pings a URL", true},
+    {.name = NULL},
+};
+
+static const struct {
+    const struct config_type *types;
+    const char *section;
+} kinds[CONFIG_KINDS] = {
+    [CONFIG_SOURCE] = {types_source, "input_plugins"},
+    [CONFIG_CONTROLLER] = {types_controller, "controller_plugins"},
+    [CONFIG_STATS] = {types_stats, "stats_plugins"},
+    [CONFIG_ERRORS] = {types_errors, "error_handlers"},
+    [CONFIG_SUCCESS] = {types_success, "success_handlers"},
+};
+
+const struct config_type *config_types(enum config_kind kind)
+{
+    DYN_ASSERT(kind < CONFIG_KINDS);
+    return kinds[kind].types;
+}
+
+const char *config_kind_section(enum config_kind kind)
+{
+    DYN_ASSERT(kind < CONFIG_KINDS);
+    return kinds[kind].section;
+}
+
+/* "Dynosaur::Inputs::SinePlugin" -> "SinePlugin"; other text stays as it is. */
+static struct dyn_str class_name(struct dyn_str name)
+{
+    const char *colons;
+
+    if (!dyn_str_starts(name, "Dynosaur::")) {
+        return name;
+    }
+    colons = memrchr(name.ptr, ':', name.len);
+    return (struct dyn_str){colons + 1, (size_t)(name.ptr + name.len - (colons + 1))};
+}
+
+const struct config_type *config_type_find(enum config_kind kind, struct dyn_str name)
+{
+    const struct config_type *type;
+    struct dyn_str plain = class_name(name);
+
+    for (type = config_types(kind); type->name != NULL; type++) {
+        if (dyn_str_is(name, type->name)) {
+            return type;
+        }
+        for (size_t i = 0; i < 3 && type->aliases[i] != NULL; i++) {
+            if (dyn_str_is(plain, type->aliases[i])) {
+                return type;
+            }
+        }
+    }
+    return NULL;
+}
+
+size_t config_fields_count(const struct config_field *fields)
+{
+    size_t count = 0;
+
+    while (fields != NULL && fields[count].key != NULL) {
+        count++;
+    }
+    return count;
+}
+
+const char *config_mode_text(enum config_mode mode)
+{
+    static const char *const texts[] = {"off", "shadow", "raise_only", "live"};
+
+    DYN_ASSERT((size_t)mode < sizeof(texts) / sizeof(texts[0]));
+    return texts[mode];
+}
