@@ -1,0 +1,96 @@
+/* The events that wait to be told, and their way to the stream. */
+#include "common/service_internal.h"
+
+static void events_send(struct service_events *events);
+
+static struct dyn_buf *waiting_at(struct service_events *events, size_t index)
+{
+    return &events->waiting[(events->first + index) % SERVICE_EVENTS_WAITING];
+}
+
+static void waiting_pop(struct service_events *events)
+{
+    dyn_buf_fini(waiting_at(events, 0));
+    events->first = (events->first + 1) % SERVICE_EVENTS_WAITING;
+    events->count--;
+}
+
+/* Make room for one more. What is under way stays: its answer is still to come. */
+static void oldest_drop(struct service_events *events)
+{
+    if (events->sending) {
+        struct dyn_buf under_way = *waiting_at(events, 0);
+        *waiting_at(events, 0) = *waiting_at(events, 1);
+        *waiting_at(events, 1) = under_way;
+    }
+    waiting_pop(events);
+    events->dropped->value++;
+}
+
+static void event_answered(void *arg, dyn_err err, const struct bus_reply *reply)
+{
+    struct service_events *events = arg;
+    DYN_ASSERT(events->sending);
+    DYN_ASSERT(events->count > 0);
+    events->sending = false;
+    if (err == DYN_OK) {
+        events->sent->value++;
+        waiting_pop(events);
+    } else if (err == DYN_REFUSED) {
+        char words[DYN_ERROR_TEXT_MAX];
+        dyn_str_copy(words, sizeof words, bus_reply_str(reply));
+        dyn_log(DYN_LOG_ERROR, "event_refused", "key=%s msg=%s", events->key,
+                dyn_log_quoted(words));
+        events->dropped->value++;
+        waiting_pop(events);
+    }
+    events_send(events);
+}
+
+static void events_send(struct service_events *events)
+{
+    if (events->count == 0) {
+        events->drained(events->arg);
+        return;
+    }
+    if (!events->open || events->sending) {
+        return;
+    }
+    dyn_err err = bus_add(events->bus, events->key, dyn_buf_str(waiting_at(events, 0)),
+                          DYN_EVENTS_KEPT, event_answered, events);
+    /* When the bus is busy the next event, or the next connection, tries again. */
+    events->sending = err == DYN_OK;
+}
+
+void service_events_add(struct service_events *events, const struct event *event)
+{
+    struct dyn_buf bytes;
+    dyn_buf_init(&bytes, DYN_ENTRY_MAX);
+    message_write_event(&bytes, event);
+    if (dyn_buf_result(&bytes) != DYN_OK) {
+        events->dropped->value++;
+        dyn_buf_fini(&bytes);
+        return;
+    }
+    if (events->count == SERVICE_EVENTS_WAITING) {
+        oldest_drop(events);
+    }
+    *waiting_at(events, events->count) = bytes;
+    events->count++;
+    events_send(events);
+}
+
+void service_events_open(struct service_events *events, bool open)
+{
+    events->open = open;
+    if (open) {
+        events_send(events);
+    }
+}
+
+void service_events_fini(struct service_events *events)
+{
+    while (events->count > 0) {
+        waiting_pop(events);
+    }
+}

@@ -1,0 +1,113 @@
+/*
+ * service_internal: what the files of the service skeleton share.
+ *
+ * service.c          the life of a program, its signals, its HTTP
+ * service_options.c  the command line
+ * service_process.c  what is asked of the kernel at start
+ * service_redis.c    the command connection, and what `setup` stored
+ * service_events.c   the events that wait to be told
+ */
+#ifndef DYN_COMMON_SERVICE_INTERNAL_H
+#define DYN_COMMON_SERVICE_INTERNAL_H
+
+#include "common/service.h"
+
+#include <sys/types.h>
+
+/* ---- the command line ---- */
+
+enum service_task {
+    SERVICE_RUN,
+    SERVICE_CHECK,
+    SERVICE_HELP,
+    SERVICE_VERSION
+};
+
+struct service_options {
+    enum service_task task;
+    const char *config; /* never NULL with SERVICE_RUN and SERVICE_CHECK */
+    char *redis;        /* NULL: the configuration's. Lies in argv, so that it can be wiped there */
+    char instance[DYN_NAME_MAX];
+    char http_address[64]; /* "": no HTTP */
+    uint16_t http_port;
+    bool die_with_parent;
+    pid_t parent; /* 0: whoever it is */
+};
+
+DYN_NODISCARD dyn_err service_options_parse(int argc, char **argv, const struct service_ops *ops,
+                                            struct service_options *out, struct dyn_error *error);
+void service_options_help(const struct service_ops *ops, FILE *out);
+
+/* ---- the process ---- */
+
+/** No core dumps, nothing readable in /proc by others of the same user, no SIGPIPE. */
+void service_process_harden(void);
+/** False: the parent is gone already. */
+DYN_NODISCARD bool service_process_follow(const struct service_options *options);
+/**
+ * PID 1 of a container gets no signal that it has no handler for, SIGKILL by its own timer
+ * included. So it becomes a parent that hands signals on and reaps; true, and the child's exit
+ * status, in the parent when the child has ended; false in the process that is to do the work.
+ */
+DYN_NODISCARD bool service_process_split(int *out_status);
+
+/* ---- events that wait ---- */
+
+#define SERVICE_EVENTS_WAITING 256 /* then the oldest is dropped and counted */
+
+struct service_events {
+    struct bus *bus;
+    char key[DYN_NAME_MAX + 16];
+    struct dyn_buf waiting[SERVICE_EVENTS_WAITING]; /* a ring of encoded events */
+    size_t first;
+    size_t count;
+    bool open;    /* the bus may be written to */
+    bool sending; /* the first one is under way */
+    struct metric *sent;
+    struct metric *dropped;
+    void (*drained)(void *arg); /* called whenever none waits any more */
+    void *arg;
+};
+
+void service_events_add(struct service_events *events, const struct event *event);
+void service_events_open(struct service_events *events, bool open);
+void service_events_fini(struct service_events *events);
+
+/* ---- the command connection ---- */
+
+enum service_link {
+    LINK_NEW,     /* not connected yet, and nothing said about it */
+    LINK_AWAY,    /* said */
+    LINK_ASKING,  /* connected; what setup stored is not known yet */
+    LINK_WAITING, /* connected; setup is missing, or of another version. Said */
+    LINK_READY,
+};
+
+struct service_run {
+    struct service service; /* first: the services get a pointer to it */
+    const struct service_ops *ops;
+    struct service_options options;
+    struct dyn_buf redis_url; /* wiped */
+    struct httpd *httpd;
+    struct dyn_signal *signals[3];
+    struct dyn_timer *deadline; /* of the drain, then of the last events */
+    int64_t started_wall_ms;
+    int status;
+    bool stopping;
+
+    enum service_link link;
+    struct dyn_error link_why; /* for people and /readyz, unless LINK_READY */
+    struct dyn_buf run_id;
+    int64_t away_since_ms; /* 0: it was never there */
+    struct dyn_timer *ask;
+    struct metric *link_ready;
+    struct metric *link_losses;
+    struct metric *link_failures;
+
+    struct service_events events;
+};
+
+DYN_NODISCARD dyn_err service_redis_start(struct service_run *run, struct dyn_error *error);
+void service_redis_stop(struct service_run *run);
+
+#endif
