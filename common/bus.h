@@ -6,6 +6,9 @@
  * tells the server's run_id, so that its owner sees another server behind the same address.
  * Whatever goes wrong on a connection, including a command that is not answered in time, ends that
  * connection: every command under way is answered with DYN_CLOSED or DYN_TIMEOUT, then `lost`.
+ * So does an error reply READONLY: the server has become a replica. Host names are resolved while
+ * connecting, and the loop waits for that. SIGPIPE must be ignored; bus_new() sees to it.
+ * bus_free() and bus_reset() may be called in any callback.
  *
  * Ownership: arguments are copied before bus_command() returns; a reply lives during its callback.
  * Threads: the loop thread only.
@@ -20,12 +23,13 @@ struct bus;
 struct bus_reply;
 
 struct bus_options {
-    const char *url;  /* redis://[user:password@]host:port[/db] or unix:///path[?db=n]; the bus keeps
-                         what it needs and never prints the user part. rediss:// is DYN_UNSUPPORTED
-                         where hiredis has no TLS */
+    const char *url; /* redis://[user:password@]host:port[/db] or unix:///path[?db=n]; the bus keeps
+                        what it needs and never prints the user part. rediss:// is DYN_UNSUPPORTED
+                        where hiredis has no TLS */
     const char *name; /* for CLIENT SETNAME, "dynosaur-estimator" */
     void (*ready)(void *arg, struct dyn_str run_id);
-    void (*lost)(void *arg, const char *why); /* once a loss or failed series of attempts */
+    /** Once a loss or failed series of attempts. */
+    void (*lost)(void *arg, const char *why);
     void *arg;
 };
 
@@ -34,7 +38,7 @@ struct bus *bus_new(struct dyn_loop *loop, const struct bus_options *options,
                     struct dyn_error *error);
 void bus_free(struct bus *bus); /* answers what is under way with DYN_CANCELLED */
 bool bus_is_ready(const struct bus *bus);
-/** Throw the connection away and connect anew. */
+/** Throw the connection away and connect anew, in a later turn of the loop. */
 void bus_reset(struct bus *bus, const char *why);
 
 /**
@@ -46,7 +50,8 @@ typedef void bus_fn(void *arg, dyn_err err, const struct bus_reply *reply);
 /**
  * Send one command; the answer comes exactly once, later. DYN_CLOSED when not ready and DYN_BUSY
  * with DYN_BUS_PENDING_MAX under way: then `fn` is never called. timeout_ms 0:
- * DYN_BUS_COMMAND_TIMEOUT_MS. `fn` may be NULL. Commands of one turn of the loop leave in one write.
+ * DYN_BUS_COMMAND_TIMEOUT_MS. `fn` may be NULL. Commands of one turn of the loop leave in one
+ * write.
  */
 DYN_NODISCARD dyn_err bus_command(struct bus *bus, const struct dyn_str *argv, size_t argc,
                                   int64_t timeout_ms, bus_fn *fn, void *arg);
@@ -56,11 +61,20 @@ size_t bus_pending(const struct bus *bus);
 DYN_NODISCARD dyn_err bus_add(struct bus *bus, const char *key, struct dyn_str payload,
                               uint64_t maxlen, bus_fn *fn, void *arg);
 
-enum bus_reply_type { BUS_NIL, BUS_STRING, BUS_STATUS, BUS_ERROR, BUS_INTEGER, BUS_ARRAY };
+enum bus_reply_type {
+    BUS_NIL,
+    BUS_STRING,
+    BUS_STATUS,
+    BUS_ERROR,
+    BUS_INTEGER,
+    BUS_ARRAY
+};
 enum bus_reply_type bus_reply_type(const struct bus_reply *reply);
 struct dyn_str bus_reply_str(const struct bus_reply *reply); /* "" when it is no text */
-int64_t bus_reply_int(const struct bus_reply *reply);        /* 0 when it is no number */
-size_t bus_reply_count(const struct bus_reply *reply);       /* 0 when it is no array */
+/* A number, or text that is wholly a decimal number; 0 when it is neither or does not fit. */
+int64_t bus_reply_int(const struct bus_reply *reply);
+uint64_t bus_reply_u64(const struct bus_reply *reply);
+size_t bus_reply_count(const struct bus_reply *reply); /* 0 when it is no array */
 /** NULL beyond the end. */
 const struct bus_reply *bus_reply_at(const struct bus_reply *reply, size_t index);
 
@@ -82,14 +96,15 @@ struct bus_reader;
 struct bus_reader_options {
     const char *url;
     const char *name;
-    size_t count; /* entries a reply; 0: DYN_BUS_READ_COUNT */
+    size_t count; /* entries a reply, shared out over the streams; 0: DYN_BUS_READ_COUNT */
     /** An entry of streams[stream]; borrowed. */
     void (*entry)(void *arg, size_t stream, const struct bus_entry *entry);
     /** After each reply. */
     void (*round)(void *arg, bool behind);
-    /** Connected: another run_id than before means another history. On each (re)connect the reader
-     *  asks for each stream's last-generated-id; `rewound` is true when one lies below the cursor:
-     *  entries were lost, and the cursor was set back to what the server has. */
+    /** Connected: another run_id than before means another history. On each (re)connect, and every
+     *  5 s, the reader asks for each stream's last-generated-id; `rewound` is true when one lies
+     *  below the cursor: entries were lost, and the cursor was set back to what the server has.
+     *  Called on each (re)connect, and again whenever a later check finds a stream gone back. */
     void (*ready)(void *arg, struct dyn_str run_id, bool rewound);
     void (*lost)(void *arg, const char *why);
     void *arg;
@@ -97,9 +112,11 @@ struct bus_reader_options {
 struct bus_reader *bus_reader_new(struct dyn_loop *loop, const struct bus_reader_options *options,
                                   struct dyn_error *error);
 void bus_reader_free(struct bus_reader *reader);
-/** Follow `key` from behind `after` on; {0,0} is from the beginning. Its index, or SIZE_MAX. */
+/** Follow `key` from behind `after` on; {0,0} is from the beginning. Its index, or SIZE_MAX when it
+ *  is followed already or there are too many. Takes effect within 500 ms. */
 size_t bus_reader_follow(struct bus_reader *reader, const char *key, struct entry_id after);
-void bus_reader_forget(struct bus_reader *reader, size_t stream); /* the index is not used again */
+/** No entry of it comes any more. The index is used again for the same key only. */
+void bus_reader_forget(struct bus_reader *reader, size_t stream);
 struct entry_id bus_reader_cursor(const struct bus_reader *reader, size_t stream);
 
 /**
@@ -121,10 +138,11 @@ DYN_NODISCARD dyn_err bus_range_start(struct bus *bus, const struct bus_range *r
  * key first and refuses with FENCED when owner and epoch do not match. Arguments and replies are in
  * PROTOCOL.md.
  */
-extern const char bus_functions_source[]; /* the library's text, for FUNCTION LOAD REPLACE */
-extern const char bus_functions_version[];
+extern const char bus_functions_source[];  /* the library's text, for FUNCTION LOAD REPLACE */
+extern const char bus_functions_version[]; /* of the text: another text, another version */
 
 /** "dyn:{3}:values" */
-void bus_key_partition(struct dyn_buf *out, const char *prefix, uint32_t partition, const char *name);
+void bus_key_partition(struct dyn_buf *out, const char *prefix, uint32_t partition,
+                       const char *name);
 
 #endif

@@ -1,0 +1,341 @@
+/* Following streams, on top of bus.h. A round is: check the streams when that is due, then XREAD.
+ */
+#include "common/bus.h"
+
+#include <inttypes.h>
+
+#define BLOCK_MS "500"
+#define CHECK_STREAMS_MS 5000
+#define STREAMS_MAX 256
+#define KEY_MAX 256
+#define RUN_ID_MAX 64
+
+struct followed {
+    char key[KEY_MAX];
+    struct entry_id cursor;
+    bool active;
+    bool asked; /* the running XREAD asks for it from `cursor` on */
+};
+
+struct bus_reader {
+    struct dyn_loop *loop;
+    struct bus *bus;
+    struct bus_reader_options options;
+    struct followed *streams;
+    size_t streams_count;
+    char run_id[RUN_ID_MAX];
+    bool working;       /* a round is under way */
+    bool announced;     /* `ready` was called for this connection */
+    bool rewound;       /* the running check found a stream gone back */
+    size_t checks_left; /* answers that the running check waits for */
+    size_t check_next;  /* the stream whose answer comes next: they come in order */
+    int64_t checked_at_ms;
+    size_t count; /* entries a stream that the running XREAD asks for */
+    unsigned depth;
+    bool dying;
+};
+
+static void round_begin(struct bus_reader *reader);
+
+static void reader_leave(struct bus_reader *reader)
+{
+    reader->depth--;
+    if (reader->depth == 0 && reader->dying) {
+        free(reader->streams);
+        free(reader);
+    }
+}
+
+static size_t streams_active(const struct bus_reader *reader)
+{
+    size_t active = 0;
+    for (size_t i = 0; i < reader->streams_count; i++) {
+        active += reader->streams[i].active ? 1 : 0;
+    }
+    return active;
+}
+
+/* ---- reading ---- */
+
+/* Entries are the last thing looked at before the callback: it may free or forget anything. */
+static bool stream_take(struct bus_reader *reader, size_t index, const struct bus_reply *entries)
+{
+    size_t count = bus_reply_count(entries);
+    for (size_t i = 0; i < count && !reader->dying && reader->streams[index].active; i++) {
+        struct bus_entry entry;
+        if (bus_reply_entry(bus_reply_at(entries, i), &entry) != DYN_OK) {
+            bus_reset(reader->bus, "a stream's entry cannot be read");
+            break;
+        }
+        reader->streams[index].cursor = entry.id;
+        reader->options.entry(reader->options.arg, index, &entry);
+    }
+    return count >= reader->count;
+}
+
+static size_t stream_find(const struct bus_reader *reader, struct dyn_str key)
+{
+    for (size_t i = 0; i < reader->streams_count; i++) {
+        if (dyn_str_is(key, reader->streams[i].key)) {
+            return i;
+        }
+    }
+    return SIZE_MAX;
+}
+
+static void on_read(void *arg, dyn_err err, const struct bus_reply *reply)
+{
+    struct bus_reader *reader = arg;
+    reader->depth++;
+    if (err == DYN_REFUSED) {
+        char why[160];
+        struct dyn_str words = bus_reply_str(reply);
+        (void)snprintf(why, sizeof(why), "streams cannot be read: " DYN_STR_FMT,
+                       DYN_STR_ARG(words));
+        bus_reset(reader->bus, why);
+    }
+    if (err == DYN_OK) {
+        bool behind = false;
+        for (size_t i = 0; i < bus_reply_count(reply) && !reader->dying; i++) {
+            const struct bus_reply *stream = bus_reply_at(reply, i);
+            const struct bus_reply *key = bus_reply_at(stream, 0);
+            const struct bus_reply *entries = bus_reply_at(stream, 1);
+            size_t index = key != NULL ? stream_find(reader, bus_reply_str(key)) : SIZE_MAX;
+            if (index != SIZE_MAX && entries != NULL && reader->streams[index].asked) {
+                behind = stream_take(reader, index, entries) || behind;
+            }
+        }
+        if (!reader->dying && reader->options.round != NULL) {
+            reader->options.round(reader->options.arg, behind);
+        }
+        if (!reader->dying) {
+            round_begin(reader);
+        }
+    }
+    reader_leave(reader);
+}
+
+static dyn_err read_ask(struct bus_reader *reader, size_t active)
+{
+    size_t argc = 6 + 2 * active;
+    struct dyn_str *argv = calloc(argc, sizeof(*argv));
+    char(*ids)[ENTRY_ID_TEXT] = calloc(active, sizeof(*ids));
+    char count[24];
+    dyn_err err = DYN_NOMEM;
+    if (argv != NULL && ids != NULL) {
+        size_t share = reader->options.count / active;
+        reader->count = share > 0 ? share : 1;
+        (void)snprintf(count, sizeof(count), "%zu", reader->count);
+        const struct dyn_str head[] = {DYN_STR("XREAD"), DYN_STR("COUNT"),  dyn_str_from(count),
+                                       DYN_STR("BLOCK"), DYN_STR(BLOCK_MS), DYN_STR("STREAMS")};
+        memcpy(argv, head, sizeof(head));
+        size_t at = 0;
+        for (size_t i = 0; i < reader->streams_count; i++) {
+            if (reader->streams[i].active) {
+                entry_id_format(reader->streams[i].cursor, ids[at], sizeof(ids[at]));
+                reader->streams[i].asked = true;
+                argv[6 + at] = dyn_str_from(reader->streams[i].key);
+                argv[6 + active + at] = dyn_str_from(ids[at]);
+                at++;
+            }
+        }
+        err = bus_command(reader->bus, argv, argc, 0, on_read, reader);
+    }
+    free(ids);
+    free(argv);
+    return err;
+}
+
+/* ---- checking ---- */
+
+static struct entry_id last_generated(const struct bus_reply *info)
+{
+    struct entry_id last = {0, 0};
+    for (size_t i = 0; i + 1 < bus_reply_count(info); i += 2) {
+        if (dyn_str_is(bus_reply_str(bus_reply_at(info, i)), "last-generated-id")) {
+            if (entry_id_parse(bus_reply_str(bus_reply_at(info, i + 1)), &last) != DYN_OK) {
+                return (struct entry_id){0, 0};
+            }
+        }
+    }
+    return last;
+}
+
+static void check_end(struct bus_reader *reader)
+{
+    bool tell = !reader->announced || reader->rewound;
+    reader->announced = true;
+    reader->checked_at_ms = dyn_loop_now_ms(reader->loop);
+    if (tell && reader->options.ready != NULL) {
+        reader->options.ready(reader->options.arg, dyn_str_from(reader->run_id), reader->rewound);
+    }
+    if (!reader->dying) {
+        round_begin(reader);
+    }
+}
+
+static void on_check(void *arg, dyn_err err, const struct bus_reply *reply)
+{
+    struct bus_reader *reader = arg;
+    if (reader->dying || (err != DYN_OK && err != DYN_REFUSED)) {
+        return;
+    }
+    reader->depth++;
+    bool missing = err == DYN_REFUSED && dyn_str_starts(bus_reply_str(reply), "ERR no such key");
+    if (err == DYN_REFUSED && !missing) {
+        bus_reset(reader->bus,
+                  "XINFO STREAM is refused: the key is no stream, or the user may not");
+    } else {
+        struct followed *stream = &reader->streams[reader->check_next];
+        struct entry_id last = missing ? (struct entry_id){0, 0} : last_generated(reply);
+        if (stream->active && entry_id_compare(last, stream->cursor) < 0) {
+            stream->cursor = last;
+            reader->rewound = true;
+        }
+        reader->check_next++;
+        if (--reader->checks_left == 0) {
+            check_end(reader);
+        }
+    }
+    reader_leave(reader);
+}
+
+/* Forgotten streams are asked for too: an index then needs no list of its own. */
+static void check_begin(struct bus_reader *reader)
+{
+    reader->rewound = false;
+    reader->check_next = 0;
+    reader->checks_left = reader->streams_count;
+    if (reader->checks_left == 0) {
+        check_end(reader);
+        return;
+    }
+    for (size_t i = 0; i < reader->streams_count; i++) {
+        const struct dyn_str argv[] = {DYN_STR("XINFO"), DYN_STR("STREAM"),
+                                       dyn_str_from(reader->streams[i].key)};
+        if (bus_command(reader->bus, argv, 3, 0, on_check, reader) != DYN_OK) {
+            bus_reset(reader->bus, "the streams cannot be asked for");
+            return;
+        }
+    }
+}
+
+static void round_begin(struct bus_reader *reader)
+{
+    if (!bus_is_ready(reader->bus)) {
+        return; /* on_ready begins anew */
+    }
+    bool due = dyn_loop_now_ms(reader->loop) - reader->checked_at_ms >= CHECK_STREAMS_MS;
+    size_t active = streams_active(reader);
+    reader->working = true;
+    if (!reader->announced || (due && active > 0)) {
+        check_begin(reader);
+        return;
+    }
+    reader->working = active > 0;
+    if (active > 0 && read_ask(reader, active) != DYN_OK) {
+        bus_reset(reader->bus, "the streams cannot be read");
+    }
+}
+
+/* ---- the connection ---- */
+
+static void on_ready(void *arg, struct dyn_str run_id)
+{
+    struct bus_reader *reader = arg;
+    reader->depth++;
+    dyn_str_copy(reader->run_id, sizeof(reader->run_id), run_id);
+    reader->announced = false;
+    round_begin(reader);
+    reader_leave(reader);
+}
+
+static void on_lost(void *arg, const char *why)
+{
+    struct bus_reader *reader = arg;
+    reader->depth++;
+    if (reader->options.lost != NULL && !reader->dying) {
+        reader->options.lost(reader->options.arg, why);
+    }
+    reader_leave(reader);
+}
+
+struct bus_reader *bus_reader_new(struct dyn_loop *loop, const struct bus_reader_options *options,
+                                  struct dyn_error *error)
+{
+    DYN_ASSERT(options->entry != NULL);
+    struct bus_reader *reader = calloc(1, sizeof(*reader));
+    struct followed *streams = calloc(STREAMS_MAX, sizeof(*streams));
+    if (reader == NULL || streams == NULL) {
+        (void)dyn_error_set(error, DYN_NOMEM, "out of memory");
+        goto fail;
+    }
+    reader->loop = loop;
+    reader->options = *options;
+    reader->streams = streams;
+    if (reader->options.count == 0 || reader->options.count > DYN_BUS_READ_COUNT) {
+        reader->options.count = DYN_BUS_READ_COUNT;
+    }
+    const struct bus_options bus_options = {.url = options->url,
+                                            .name = options->name,
+                                            .ready = on_ready,
+                                            .lost = on_lost,
+                                            .arg = reader};
+    reader->bus = bus_new(loop, &bus_options, error);
+    if (reader->bus == NULL) {
+        goto fail;
+    }
+    reader->options.url = NULL;
+    reader->options.name = NULL;
+    return reader;
+
+fail:
+    free(streams);
+    free(reader);
+    return NULL;
+}
+
+void bus_reader_free(struct bus_reader *reader)
+{
+    if (reader == NULL || reader->dying) {
+        return;
+    }
+    reader->depth++;
+    reader->dying = true;
+    bus_free(reader->bus);
+    reader_leave(reader);
+}
+
+size_t bus_reader_follow(struct bus_reader *reader, const char *key, struct entry_id after)
+{
+    size_t index = stream_find(reader, dyn_str_from(key));
+    if (index == SIZE_MAX) {
+        if (reader->streams_count == STREAMS_MAX || strlen(key) >= KEY_MAX) {
+            return SIZE_MAX;
+        }
+        index = reader->streams_count++;
+        dyn_str_copy(reader->streams[index].key, KEY_MAX, dyn_str_from(key));
+    } else if (reader->streams[index].active) {
+        return SIZE_MAX;
+    }
+    struct followed *stream = &reader->streams[index];
+    stream->cursor = after;
+    stream->active = true;
+    stream->asked = false;
+    if (!reader->working) {
+        round_begin(reader);
+    }
+    return index;
+}
+
+void bus_reader_forget(struct bus_reader *reader, size_t stream)
+{
+    DYN_ASSERT(stream < reader->streams_count);
+    reader->streams[stream].active = false;
+}
+
+struct entry_id bus_reader_cursor(const struct bus_reader *reader, size_t stream)
+{
+    DYN_ASSERT(stream < reader->streams_count);
+    return reader->streams[stream].cursor;
+}
