@@ -125,7 +125,7 @@ static bool play_never(struct peer *peer)
 {
     char byte;
     while (recv(peer->fd, &byte, 1, 0) > 0) {
-        continue;
+        /* as long as it lasts */
     }
     return false;
 }
@@ -158,7 +158,7 @@ static bool play_headers(struct peer *peer)
 {
     peer_say(peer, "HTTP/1.1 200 OK\r\n");
     for (int i = 0; i < 1000 && peer_say(peer, "X-More: and more\r\n"); i++) {
-        continue;
+        /* as long as it lasts */
     }
     return peer_say(peer, "Content-Length: 5\r\n\r\nhello");
 }
@@ -175,7 +175,7 @@ static bool play_longheader(struct peer *peer)
 static bool play_interim(struct peer *peer)
 {
     while (peer_say(peer, "HTTP/1.1 100 Continue\r\n\r\n")) {
-        continue;
+        /* as long as it lasts */
     }
     return false;
 }
@@ -227,7 +227,7 @@ static void *peer_run(void *arg)
 {
     struct peer *peer = arg;
     while (peer_read(peer) && peer_play(peer)) {
-        continue;
+        /* as long as it lasts */
     }
     close(peer->fd);
     free(peer);

@@ -19,31 +19,31 @@ static struct http_client *client;
 
 /* What came of a request. */
 struct outcome {
+    long status;
+    size_t body_len;
+    struct http_transfer *transfer;
     int done; /* calls of `done` */
     dyn_err err;
-    long status;
+    int again; /* requests still to start from inside `done` */
+    int asked; /* calls of before_send */
     bool sent;
-    char error[DYN_ERROR_TEXT_MAX];
-    char body[BODY_KEPT];
-    size_t body_len;
+    bool cancel_inside;
+    bool hold_back; /* what before_send says */
+    bool cancel_asked;
     char kind[64]; /* the X-Kind header */
     char retry_after[64];
-    struct http_transfer *transfer;
-    bool cancel_inside;
-    int again;      /* requests still to start from inside `done` */
-    int asked;      /* calls of before_send */
-    bool hold_back; /* what it says */
-    bool cancel_asked;
+    char error[DYN_ERROR_TEXT_MAX];
+    char body[BODY_KEPT];
 };
 
 /* A resolver that hangs on one name: getaddrinfo() runs in a thread of curl's. */
-int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
-                struct addrinfo **result)
+int getaddrinfo(const char *name, const char *service, const struct addrinfo *req,
+                struct addrinfo **pai)
 {
     (void)service;
-    (void)hints;
-    (void)result;
-    if (node != NULL && strcmp(node, "hangs.example.org") == 0) {
+    (void)req;
+    (void)pai;
+    if (name != NULL && strcmp(name, "hangs.example.org") == 0) {
         usleep(1500 * 1000);
     }
     return EAI_NONAME;
@@ -352,7 +352,7 @@ static void count_descriptor_flags(int *out_open, int *out_cloexec)
     *out_open = 0;
     *out_cloexec = 0;
     for (int fd = 3; fd < 1024; fd++) {
-        struct sockaddr_in peer;
+        struct sockaddr_in peer = {0};
         socklen_t len = sizeof(peer);
         if (getpeername(fd, (struct sockaddr *)&peer, &len) == 0 &&
             ntohs(peer.sin_port) == server.port) {
