@@ -54,28 +54,29 @@ static void tiny_redis_ready(struct service *service, struct dyn_str run_id)
     struct tiny *tiny = service->state;
     struct dyn_str argv[] = {DYN_STR("INCR"), DYN_STR("tiny:ready")};
     tiny->ready = true;
-    ck_assert_uint_eq(run_id.len, 40);
-    ck_assert_int_eq(bus_command(service->bus, argv, 2, 0, NULL, NULL), DYN_OK);
+    DYN_ASSERT(run_id.len == 40);
+    dyn_err err = bus_command(service->bus, argv, 2, 0, NULL, NULL);
+    DYN_ASSERT(err == DYN_OK);
 }
 
 static void tiny_redis_lost(struct service *service, const char *why)
 {
     struct tiny *tiny = service->state;
-    ck_assert(tiny->ready);
+    DYN_ASSERT(tiny->ready);
     tiny->ready = false;
     dyn_log(DYN_LOG_INFO, "tiny_lost", "msg=%s", dyn_log_quoted(why));
 }
 
 static void tiny_reload(struct service *service, struct config *next)
 {
-    ck_assert_ptr_ne(next, service->config);
+    DYN_ASSERT(next != service->config);
     dyn_log(DYN_LOG_INFO, "tiny_reload", "app=%s", next->apps[0].name);
 }
 
 static void tiny_drain(struct service *service)
 {
     struct tiny *tiny = service->state;
-    ck_assert(service->draining);
+    DYN_ASSERT(service->draining);
     if (strcmp(tiny_wish(), "stuck") != 0) {
         dyn_timer_start(tiny->finish, 50, 0);
     }
@@ -84,7 +85,7 @@ static void tiny_drain(struct service *service)
 static void tiny_stop(struct service *service)
 {
     struct tiny *tiny = service->state;
-    ck_assert_ptr_null(service->bus);
+    DYN_ASSERT(service->bus == NULL);
     dyn_timer_free(tiny->finish);
 }
 
@@ -123,7 +124,7 @@ static void config_write(const char *app, int partitions)
     support_file_write(file,
                        "version: 2\n"
                        "redis: {url: \"%s\", partitions: %d}\n"
-                       "accounts: {main: {heroku_api_key: key}}\n"
+                       "accounts: {main: {heroku_api_key: '${KEY}'}}\n"
                        "apps:\n"
                        "  %s:\n"
                        "    controller_plugins:\n"
