@@ -100,8 +100,11 @@ struct act_effects {
      *  the app may be open. */
     void (*begin)(void *arg, uint64_t token, size_t account, const char *app,
                   const struct intent *intent);
-    /** Record `intent` (settled) in its place. */
-    void (*end)(void *arg, size_t account, const char *app, const struct intent *intent);
+    /** Record `intent` (settled) in its place; `action` says what became of an open one and closes
+     *  it. NULL: nothing was open, the intent only notes what is confirmed and what people did. */
+    void (*end)(void *arg, size_t account, const char *app, const struct intent *intent,
+                const struct action *action);
+    /** What would have been done, in mode shadow. */
     void (*action)(void *arg, size_t account, const struct action *action);
     /** level, state, code, app, controller, cause and text are set. */
     void (*event)(void *arg, const struct event *event);

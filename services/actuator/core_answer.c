@@ -1,0 +1,500 @@
+#include "actuator/core_internal.h"
+
+/* ---- what concerns the account ---- */
+
+static void account_bad(struct act_core *core, size_t at, const struct act_answer *answer,
+                        struct act_now now)
+{
+    struct act_account *account = &core->accounts[at];
+    account->bad_until = now.boot_ms + ACT_BLOCKED_MS;
+    dyn_str_copy(account->words, sizeof account->words, answer->words);
+    char text[ACT_WORDS_MAX + 64];
+    (void)snprintf(text, sizeof text, "Heroku refuses the key (%d): %s", (int)answer->status,
+                   account->words);
+    act_tell_account(core, at, TOLD_ACCOUNT, true, "heroku_account", text);
+}
+
+/* Apps that were refused like a bad key, while the key is good: it is the app. */
+static void suspects_settle(struct act_core *core, size_t at, bool blocked, struct act_now now)
+{
+    for (size_t i = 0; i < core->apps_count; i++) {
+        struct act_app *app = &core->apps[i];
+        if (app->config->account != at || !app->suspect) {
+            continue;
+        }
+        app->suspect = false;
+        if (!blocked) {
+            continue;
+        }
+        app->blocked_until = now.boot_ms + ACT_BLOCKED_MS;
+        for (size_t j = app->first; j < app->first + app->count; j++) {
+            struct act_ctl *ctl = &core->ctls[j];
+            act_tell(core, ctl, &ctl->told, TOLD_CONTROLLER, true, "heroku_controller", ctl->words);
+        }
+    }
+}
+
+/* Two keys of one account share one budget; keys of two accounts never do. */
+static void account_join(struct act_core *core, size_t at)
+{
+    struct act_account *account = &core->accounts[at];
+    size_t wanted = ACT_NONE;
+    bool slot_shared = false;
+    for (size_t i = 0; i < core->accounts_count; i++) {
+        const struct act_account *other = &core->accounts[i];
+        if (i == at) {
+            continue;
+        }
+        if (other->identity_state == IDENTITY_KNOWN &&
+            strcmp(other->identity, account->identity) == 0) {
+            wanted = other->budget;
+        }
+        slot_shared = slot_shared || other->budget == account->budget;
+    }
+    if (wanted == ACT_NONE || wanted == account->budget) {
+        return;
+    }
+    struct act_budget *to = &core->budgets[wanted];
+    uint32_t flying = 0;
+    for (size_t i = 0; i < core->flights_count; i++) {
+        struct act_flight *flight = &core->flights[i];
+        if (flight->token != 0 && flight->account == at) {
+            flight->number = to->sent;
+            flying += flight->counted && !(flight->kind == ACT_READ_LIMITS);
+        }
+    }
+    struct act_budget *from = &core->budgets[account->budget];
+    act_budget_join(to, from, flying);
+    if (!slot_shared) {
+        act_budget_init(from, account->config->reserve_percent);
+    }
+    account->budget = wanted;
+}
+
+static void answer_account(struct act_core *core, size_t at, const struct act_answer *answer,
+                           struct act_now now)
+{
+    struct act_account *account = &core->accounts[at];
+    account->asked = false;
+    account->attempts++;
+    switch (answer->class) {
+    case ACT_OK:
+        account->identity_state = IDENTITY_KNOWN;
+        dyn_str_copy(account->identity, sizeof account->identity, answer->identity);
+        account_join(core, at);
+        act_tell_account(core, at, TOLD_IDENTITY, false, "heroku_identity",
+                         "Heroku tells whose key it is");
+        break;
+    case ACT_ACCOUNT_BAD:
+        account->checking = false;
+        suspects_settle(core, at, false, now);
+        account_bad(core, at, answer, now);
+        return;
+    case ACT_FORBIDDEN:
+    case ACT_CONFLICT:
+    case ACT_LIMIT:
+    case ACT_REFUSED:
+        /* A key that may not ask whose it is may still scale; it gets a budget of its own. */
+        account->identity_state = IDENTITY_PRIVATE;
+        act_tell_account(core, at, TOLD_IDENTITY, true, "heroku_identity",
+                         "the key may not read GET /account: if another key belongs to the same "
+                         "account, their requests are not counted together");
+        break;
+    case ACT_RATE_LIMITED:
+        return;
+    case ACT_NOT_SENT:
+    case ACT_UNCERTAIN:
+        account->retry_at = now.boot_ms + act_backoff(core, account->attempts);
+        return;
+    }
+    account->attempts = 0;
+    account->checking = false;
+    account->bad_until = ACT_NEVER;
+    suspects_settle(core, at, true, now);
+    act_tell_account(core, at, TOLD_ACCOUNT, false, "heroku_account", "Heroku takes the key");
+}
+
+/* The answer's share that concerns the budget, whatever was asked. */
+static void answer_budget(struct act_core *core, const struct act_flight *flight,
+                          const struct act_answer *answer, struct act_now now)
+{
+    struct act_budget *budget = act_account_budget(core, flight->account);
+    bool free = flight->kind == ACT_READ_LIMITS;
+    if (free || flight->counted) {
+        act_budget_answered(budget, flight->number, free, answer->remaining, now.boot_ms);
+    }
+    if (answer->class == ACT_RATE_LIMITED) {
+        if (act_budget_limited(budget, answer->retry_after_ms, act_random(core), now.boot_ms)) {
+            char text[96];
+            (void)snprintf(text, sizeof text, "Heroku's rate limit is reached: waiting for %d s",
+                           (int)((budget->blocked_until - now.boot_ms) / 1000));
+            act_tell_account(core, flight->account, TOLD_RATE, true, "heroku_rate_limit", text);
+        }
+    } else if (answer->class == ACT_OK && !free) {
+        act_budget_served(budget);
+        act_tell_account(core, flight->account, TOLD_RATE, false, "heroku_rate_limit",
+                         "Heroku answers again");
+    }
+}
+
+/* ---- readings ---- */
+
+static void ctl_words(struct act_ctl *ctl, struct dyn_str words)
+{
+    dyn_str_copy(ctl->words, sizeof ctl->words, words);
+}
+
+static void ctl_block(struct act_core *core, struct act_ctl *ctl, struct dyn_str words)
+{
+    ctl_words(ctl, words);
+    char text[ACT_WORDS_MAX + 96];
+    (void)snprintf(text, sizeof text,
+                   "Heroku refuses this app or process type, tried again in "
+                   "ten minutes: %s",
+                   ctl->words);
+    act_tell(core, ctl, &ctl->told, TOLD_CONTROLLER, true, "heroku_controller", text);
+}
+
+/* An intent whose answer never came: the reading says what became of it. */
+static void settle_open(struct act_core *core, struct act_ctl *ctl, int32_t running,
+                        struct act_now now)
+{
+    struct action action = act_action_make(core, ctl, &ctl->intent, ctl->intent_target, now);
+    bool done = running == ctl->intent.to;
+    action.outcome = done ? ACTION_DONE : ACTION_FAILED;
+    action.http_status = ctl->intent_status;
+    action.words = done ? DYN_STR("without an answer, but a later reading shows it done")
+                        : DYN_STR("without an answer, and a later reading does not show it");
+    if (done && ctl->intent.to > ctl->intent.from) {
+        ctl->last_up = now.boot_ms;
+    } else if (done) {
+        ctl->last_down = now.boot_ms;
+    }
+    act_ctl_settle(core, ctl, now, &ctl->intent, &action);
+}
+
+static void tell_human(struct act_core *core, struct act_ctl *ctl, enum act_seen seen,
+                       int32_t before, int32_t running)
+{
+    char text[256];
+    int minutes = (int)(ctl->config->manual_hold_ms / 60000);
+    if (seen == SEEN_RAISED) {
+        (void)snprintf(text, sizeof text,
+                       "somebody raised %s from %d to %d: taken as a floor for %d min",
+                       ctl->config->process_type, (int)before, (int)running, minutes);
+    } else {
+        (void)snprintf(text, sizeof text,
+                       "somebody lowered %s from %d to %d: left alone for %d min",
+                       ctl->config->process_type, (int)before, (int)running, minutes);
+    }
+    act_tell_once(core, ctl, EVENT_WARN, "human_change", text);
+}
+
+static void ctl_read(struct act_core *core, struct act_ctl *ctl, int32_t running,
+                     struct act_now now)
+{
+    int32_t before = ctl->human.confirmed;
+    ctl->missing = false;
+    ctl->running = running;
+    enum act_seen seen =
+        act_human_see(&ctl->human, running, ctl->config->manual_hold_ms, now.boot_ms);
+    if (seen == SEEN_RAISED || seen == SEEN_LOWERED) {
+        tell_human(core, ctl, seen, before, running);
+    } else if (seen == SEEN_UNDONE) {
+        act_tell_once(core, ctl, EVENT_WARN, "write_not_kept",
+                      "Heroku confirmed a change, but a reading does not show it: trying again");
+        ctl->retry_at = now.boot_ms + act_backoff(core, ++ctl->attempts);
+    }
+    if (ctl->open) {
+        settle_open(core, ctl, running, now);
+    } else if (seen != SEEN_SAME) {
+        act_ctl_note(core, ctl, now);
+    }
+}
+
+static const struct act_formation *formation_find(const struct act_answer *answer, const char *type)
+{
+    for (size_t i = 0; i < answer->formations_count; i++) {
+        if (dyn_str_is(answer->formations[i].type, type)) {
+            return &answer->formations[i];
+        }
+    }
+    return NULL;
+}
+
+static bool is_ours(const struct act_core *core, const struct act_app *app, struct dyn_str type)
+{
+    for (size_t i = app->first; i < app->first + app->count; i++) {
+        if (dyn_str_is(type, core->ctls[i].config->process_type)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void read_formation(struct act_core *core, struct act_app *app, int64_t asked_at,
+                           const struct act_answer *answer, struct act_now now)
+{
+    app->others = 0;
+    for (size_t i = 0; i < answer->formations_count; i++) {
+        const struct act_formation *formation = &answer->formations[i];
+        if (!is_ours(core, app, formation->type) &&
+            formation->quantity <= INT32_MAX - app->others) {
+            app->others += formation->quantity;
+        }
+    }
+    app->read_at = asked_at;
+    app->stale = false;
+    app->attempts = 0;
+    for (size_t i = app->first; i < app->first + app->count; i++) {
+        struct act_ctl *ctl = &core->ctls[i];
+        const struct act_formation *found = formation_find(answer, ctl->config->process_type);
+        if (found == NULL) {
+            ctl->missing = true;
+            ctl->running = -1;
+            ctl_block(core, ctl, DYN_STR("the app has no such process type"));
+            continue;
+        }
+        act_tell(core, ctl, &ctl->told, TOLD_CONTROLLER, false, "heroku_controller",
+                 "Heroku tells what runs");
+        ctl_read(core, ctl, found->quantity, now);
+    }
+}
+
+static void app_words(struct act_core *core, const struct act_app *app, struct dyn_str words)
+{
+    for (size_t i = app->first; i < app->first + app->count; i++) {
+        ctl_words(&core->ctls[i], words);
+    }
+}
+
+/* A refusal that may be the whole account's: ask Heroku about the key itself. */
+static void app_suspect(struct act_core *core, struct act_app *app)
+{
+    app->suspect = true;
+    app->stale = true;
+    core->accounts[app->config->account].checking = true;
+}
+
+static void read_refused(struct act_core *core, struct act_app *app,
+                         const struct act_answer *answer, struct act_now now)
+{
+    app->blocked_until = now.boot_ms + ACT_BLOCKED_MS;
+    for (size_t i = app->first; i < app->first + app->count; i++) {
+        ctl_block(core, &core->ctls[i], answer->words);
+    }
+}
+
+static void answer_read(struct act_core *core, const struct act_flight *flight,
+                        const struct act_answer *answer, struct act_now now)
+{
+    struct act_app *app = &core->apps[flight->app];
+    switch (answer->class) {
+    case ACT_OK:
+        if (flight->kind == ACT_READ_FORMATION) {
+            read_formation(core, app, flight->at, answer, now);
+        } else {
+            app->maintenance = answer->maintenance;
+            app->maintenance_at = flight->at;
+            app->attempts = 0;
+        }
+        return;
+    case ACT_ACCOUNT_BAD:
+        app_words(core, app, answer->words);
+        app_suspect(core, app);
+        return;
+    case ACT_FORBIDDEN:
+    case ACT_LIMIT:
+    case ACT_REFUSED:
+        read_refused(core, app, answer, now);
+        return;
+    case ACT_RATE_LIMITED:
+        return;
+    case ACT_NOT_SENT:
+    case ACT_UNCERTAIN:
+    case ACT_CONFLICT:
+        app_words(core, app, answer->words);
+        app->stale = true;
+        app->retry_at = now.boot_ms + act_backoff(core, ++app->attempts);
+        return;
+    }
+}
+
+/* ---- writes ---- */
+
+static void write_done(struct act_core *core, struct act_ctl *ctl, const struct act_flight *flight,
+                       const struct act_answer *answer, struct act_now now)
+{
+    const struct intent *intent = &flight->intent;
+    ctl->running = answer->quantity;
+    act_human_confirm(&ctl->human, intent->from, answer->quantity, now.boot_ms);
+    if (intent->to > intent->from) {
+        ctl->last_up = now.boot_ms;
+    } else {
+        ctl->last_down = now.boot_ms;
+    }
+    act_changes_add(ctl, now.boot_ms);
+    ctl->attempts = 0;
+    ctl->conflicted = false;
+    if (answer->quantity != intent->to) {
+        /* Taken, but otherwise than asked for: no reason to hammer. */
+        core->apps[ctl->app].stale = true;
+        ctl->retry_at = now.boot_ms + ACT_RETRY_MAX_MS;
+    }
+    act_tell(core, ctl, &ctl->told, TOLD_CONTROLLER, false, "heroku_controller",
+             "Heroku takes changes again");
+    act_tell(core, ctl, &ctl->told, TOLD_REFUSED, false, "heroku_refused",
+             "Heroku takes changes again");
+}
+
+static void write_limited(struct act_core *core, struct act_ctl *ctl,
+                          const struct act_flight *flight, const struct act_answer *answer,
+                          struct act_now now)
+{
+    struct act_app *app = &core->apps[ctl->app];
+    app->limit = answer->limit;
+    app->limit_until = now.boot_ms + ACT_LIMIT_MS;
+    app->stale = true;
+    ctl_words(ctl, answer->words);
+    char text[ACT_WORDS_MAX + 96];
+    (void)snprintf(text, sizeof text, "%d dynos wanted, Heroku's limit for the whole app is %d: %s",
+                   (int)flight->target, (int)answer->limit, ctl->words);
+    act_tell(core, ctl, &ctl->told, TOLD_LIMIT, true, "heroku_limit", text);
+    if (act_ctl_judge(core, ctl, now).want == flight->intent.to) {
+        ctl->refused = flight->intent.to; /* the limit does not explain it */
+    }
+}
+
+static void write_refused(struct act_core *core, struct act_ctl *ctl, int32_t quantity,
+                          const struct act_answer *answer)
+{
+    ctl->refused = quantity;
+    ctl_words(ctl, answer->words);
+    char text[ACT_WORDS_MAX + 96];
+    (void)snprintf(text, sizeof text, "Heroku refuses %d dynos (%d): %s", (int)quantity,
+                   (int)answer->status, ctl->words);
+    act_tell(core, ctl, &ctl->told, TOLD_REFUSED, true, "heroku_refused", text);
+}
+
+/* No usable answer: it may have been done, now or in a while. It stays open in the journal until
+ * a reading has told. */
+static void write_uncertain(struct act_core *core, struct act_ctl *ctl,
+                            const struct act_flight *flight, const struct act_answer *answer,
+                            struct act_now now)
+{
+    struct act_app *app = &core->apps[ctl->app];
+    app->stale = true;
+    ctl_words(ctl, answer->words);
+    ctl->open = true;
+    ctl->intent = flight->intent;
+    ctl->intent_target = flight->target;
+    ctl->intent_status = answer->status;
+    ctl->settle_at = now.boot_ms;
+    act_human_doubt(&ctl->human, flight->intent.from, flight->intent.to,
+                    now.boot_ms + HUMAN_LATE_MS);
+    ctl->retry_at = now.boot_ms + act_backoff(core, ++ctl->attempts);
+    app->retry_at = ctl->retry_at;
+}
+
+static void write_failed(struct act_core *core, struct act_ctl *ctl,
+                         const struct act_flight *flight, const struct act_answer *answer,
+                         struct act_now now)
+{
+    struct act_app *app = &core->apps[ctl->app];
+    switch (answer->class) {
+    case ACT_ACCOUNT_BAD:
+        ctl_words(ctl, answer->words);
+        app_suspect(core, app);
+        break;
+    case ACT_FORBIDDEN:
+        ctl->blocked_until = now.boot_ms + ACT_BLOCKED_MS;
+        ctl_block(core, ctl, answer->words);
+        break;
+    case ACT_CONFLICT:
+        app->stale = true;
+        ctl_words(ctl, answer->words);
+        if (ctl->conflicted) {
+            ctl->retry_at = now.boot_ms + ACT_RETRY_BASE_MS + act_backoff(core, ++ctl->attempts);
+        }
+        ctl->conflicted = true;
+        break;
+    case ACT_LIMIT:
+        write_limited(core, ctl, flight, answer, now);
+        break;
+    case ACT_REFUSED:
+        write_refused(core, ctl, flight->intent.to, answer);
+        break;
+    case ACT_NOT_SENT:
+        ctl_words(ctl, answer->words);
+        ctl->retry_at = now.boot_ms + act_backoff(core, ++ctl->attempts);
+        break;
+    case ACT_OK:
+    case ACT_UNCERTAIN:
+    case ACT_RATE_LIMITED:
+        break;
+    }
+}
+
+static void answer_write(struct act_core *core, const struct act_flight *flight,
+                         const struct act_answer *answer, struct act_now now)
+{
+    struct act_ctl *ctl = &core->ctls[flight->ctl];
+    if (answer->class == ACT_UNCERTAIN) {
+        write_uncertain(core, ctl, flight, answer, now);
+        return;
+    }
+    bool done = answer->class == ACT_OK;
+    if (done) {
+        write_done(core, ctl, flight, answer, now);
+    } else {
+        write_failed(core, ctl, flight, answer, now);
+    }
+    struct action action = act_action_make(core, ctl, &flight->intent, flight->target, now);
+    action.outcome = done                            ? ACTION_DONE
+                     : answer->class == ACT_NOT_SENT ? ACTION_FAILED
+                                                     : ACTION_REFUSED;
+    action.http_status = answer->status;
+    action.request_id = answer->request_id;
+    action.words = answer->words;
+    act_ctl_settle(core, ctl, now, &flight->intent, &action);
+}
+
+void act_answer(struct act_core *core, uint64_t token, const struct act_answer *answer,
+                struct act_now now)
+{
+    struct act_flight *found = act_flight_find(core, token);
+    if (found == NULL) {
+        return;
+    }
+    struct act_flight flight = *found;
+    DYN_ASSERT(flight.kind != ACT_WRITE || flight.begun);
+    act_flight_free(core, found);
+    if (flight.account == ACT_NONE) {
+        return; /* its account has left the configuration */
+    }
+    answer_budget(core, &flight, answer, now);
+    switch (flight.kind) {
+    case ACT_READ_ACCOUNT:
+        answer_account(core, flight.account, answer, now);
+        break;
+    case ACT_READ_LIMITS:
+        if (answer->class == ACT_ACCOUNT_BAD) {
+            core->accounts[flight.account].checking = true;
+        }
+        break;
+    case ACT_READ_FORMATION:
+    case ACT_READ_APP:
+        if (flight.app != ACT_NONE) {
+            answer_read(core, &flight, answer, now);
+        }
+        break;
+    case ACT_WRITE:
+        if (flight.app != ACT_NONE) {
+            answer_write(core, &flight, answer, now);
+        }
+        break;
+    }
+    if (flight.app != ACT_NONE) {
+        act_app_step(core, flight.app, now);
+    }
+}

@@ -1,0 +1,229 @@
+/*
+ * core_internal: the core's state, shared by its files and nobody else.
+ *
+ *   core.c         life, leases, journal, bus events
+ *   core_step.c    what an app needs next, and whose turn it is
+ *   core_answer.c  what Heroku's answers change
+ *   core_tell.c    events, actions, actuals
+ *   core_reload.c  moving what is known to another configuration
+ */
+#ifndef DYN_ACTUATOR_CORE_INTERNAL_H
+#define DYN_ACTUATOR_CORE_INTERNAL_H
+
+#include "actuator/budget.h"
+#include "actuator/core.h"
+#include "actuator/guards.h"
+#include "actuator/humans.h"
+
+#define ACT_WORDS_MAX 160
+#define ACT_IDENTITY_MAX 64
+#define ACT_CHANGE_SLOTS 13 /* of five minutes each: an hour and what has begun */
+#define ACT_CHANGE_SLOT_MS 300000
+#define ACT_RETRY_BASE_MS 1000
+#define ACT_RETRY_MAX_MS 60000
+#define ACT_JOURNAL_RETRY_MS 2000
+#define ACT_NONE SIZE_MAX
+
+/* Conditions that are told when they begin and when they are over, one bit each. */
+enum act_told {
+    TOLD_UNMET = 1,
+    TOLD_AT_MAX = 2,
+    TOLD_CONTROLLER = 4,
+    TOLD_LIMIT = 8,
+    TOLD_REFUSED = 16,
+    TOLD_TARGET = 32,
+    TOLD_ACCOUNT = 64,
+    TOLD_KEY = 128,
+    TOLD_RATE = 256,
+    TOLD_IDENTITY = 512,
+};
+
+/* One controller: a process type of an app. Times are boot ms unless they say wall. */
+struct act_ctl {
+    const struct config_controller *config;
+    size_t app;
+
+    int32_t target; /* -1: none */
+    bool raise_only;
+    struct entry_id decided;
+
+    int32_t running; /* -1: unknown */
+    bool missing;    /* the last reading had no such process type */
+    struct act_human human;
+    int64_t last_up;
+    int64_t last_down;
+    uint16_t changes[ACT_CHANGE_SLOTS];
+    int64_t changes_slot; /* number of the newest slot */
+
+    bool open;            /* an intent is in the journal whose outcome is not known */
+    struct intent intent; /* that one */
+    int64_t settle_at;    /* its last possible request has ended by then */
+    int32_t intent_target;
+    int32_t intent_status; /* what the failed answer said */
+
+    int32_t refused; /* a quantity that Heroku refused; until the target changes */
+    bool conflicted;
+    unsigned attempts;
+    int64_t retry_at;
+    int64_t journal_at;
+    int64_t blocked_until;
+    int64_t pause_until_wall;
+    int32_t shadow_told; /* the last decision that mode shadow told; -1: none */
+
+    enum guard guard; /* as last judged */
+    int64_t until;
+    unsigned told;
+    int64_t unmet_since; /* ACT_NEVER: met */
+    int64_t at_max_since;
+    int64_t actual_at; /* when the next regular actual is due */
+    enum guard actual_guard;
+    int32_t actual_running;
+    int32_t actual_target;
+    char words[ACT_WORDS_MAX]; /* Heroku's own, of what holds it */
+};
+
+struct act_app {
+    const struct config_app *config;
+    size_t first; /* its controllers stand together */
+    size_t count;
+    bool flying;            /* one request or journal entry under way, never two */
+    bool stale;             /* what runs must be read again before anything */
+    bool suspect;           /* it was refused in a way that may be the whole account's */
+    int64_t read_at;        /* when the last good reading was asked for; ACT_NEVER */
+    int64_t maintenance_at; /* the same for maintenance */
+    bool maintenance;
+    unsigned attempts;
+    int64_t retry_at;
+    int64_t blocked_until;
+    int32_t limit;  /* of all its process types together; -1: none told */
+    int32_t others; /* dynos of process types that have no controller here */
+    int64_t limit_until;
+    int64_t pause_until_wall;
+};
+
+enum act_identity {
+    IDENTITY_UNKNOWN,
+    IDENTITY_KNOWN,
+    IDENTITY_PRIVATE
+};
+
+struct act_account {
+    const struct config_account *config;
+    bool led;
+    bool loaded; /* its journal */
+    bool key_missing;
+    uint64_t epoch;
+    enum act_identity identity_state;
+    char identity[ACT_IDENTITY_MAX];
+    bool checking;     /* GET /account is under way, or owed */
+    bool asked;        /* ... is under way */
+    int64_t bad_until; /* ACT_NEVER: it is good */
+    unsigned attempts;
+    int64_t retry_at;
+    size_t budget; /* index; accounts with one identity share one */
+    unsigned flights;
+    bool backlog; /* something waits for its turn since the last tick */
+    unsigned told;
+    char words[ACT_WORDS_MAX];
+};
+
+struct act_partition {
+    uint64_t epoch;
+    struct entry_id folded;
+    int64_t mark_at;
+};
+
+struct act_flight {
+    uint64_t token; /* 0: free */
+    enum act_request_kind kind;
+    bool begun;   /* ACT_WRITE: the intent is recorded and the request is sent */
+    bool counted; /* the budget knows `number` as under way */
+    size_t account;
+    size_t app; /* ACT_NONE: none, or gone with a reload */
+    size_t ctl;
+    uint64_t number;
+    int64_t at;
+    struct intent intent;
+    int32_t target;
+};
+
+struct act_index {
+    uint64_t id;
+    size_t ctl;
+};
+
+/* What an app needs next. */
+struct act_need {
+    enum act_request_kind kind; /* 0: nothing */
+    enum act_purpose purpose;
+    double urgency; /* the higher first, within a purpose */
+    size_t app;
+    size_t ctl; /* whose need it is; ACT_NONE: a regular reading */
+    int32_t want;
+};
+
+struct act_core {
+    const struct config *config;
+    struct act_effects effects;
+    uint64_t random;
+    uint64_t token;
+    bool draining;
+    int64_t pause_until_wall;
+    struct act_account *accounts;
+    struct act_budget *budgets; /* one a configured account */
+    size_t accounts_count;
+    struct act_app *apps;
+    size_t apps_count;
+    struct act_ctl *ctls;
+    struct act_index *index; /* by id */
+    size_t ctls_count;
+    struct act_need *needs; /* room for one an app */
+    struct act_flight *flights;
+    size_t flights_count;
+    struct act_partition partitions[DYN_PARTITIONS_MAX];
+};
+
+/* core.c */
+size_t act_find_ctl(const struct act_core *core, uint64_t id); /* ACT_NONE */
+uint64_t act_random(struct act_core *core);
+struct act_budget *act_account_budget(struct act_core *core, size_t account);
+/** Full jitter: anywhere between nothing and the doubled wait. */
+int64_t act_backoff(struct act_core *core, unsigned attempts);
+void act_changes_add(struct act_ctl *ctl, int64_t now);
+int32_t act_changes_count(const struct act_ctl *ctl, int64_t now);
+bool act_can_ask(const struct act_core *core, const struct act_account *account);
+struct intent act_intent_make(const struct act_core *core, const struct act_ctl *ctl,
+                              struct act_now now);
+
+/* core_step.c */
+struct act_flight *act_flight_new(struct act_core *core, size_t account, struct act_now now);
+void act_flight_free(struct act_core *core, struct act_flight *flight);
+struct act_flight *act_flight_find(struct act_core *core, uint64_t token);
+struct act_verdict act_ctl_judge(const struct act_core *core, const struct act_ctl *ctl,
+                                 struct act_now now);
+/** The guard that the account, the app or Heroku's answers put before any other; GUARD_NONE. */
+enum guard act_ctl_blocked(const struct act_core *core, const struct act_ctl *ctl,
+                           struct act_now now, int64_t *out_until);
+/** Judge an app again, and do at once what it needs unless others wait. */
+void act_app_step(struct act_core *core, size_t app, struct act_now now);
+
+/* core_tell.c */
+void act_tell(struct act_core *core, const struct act_ctl *ctl, unsigned *told, unsigned bit,
+              bool on, const char *code, const char *text);
+void act_tell_account(struct act_core *core, size_t account, unsigned bit, bool on,
+                      const char *code, const char *text);
+void act_tell_once(struct act_core *core, const struct act_ctl *ctl, enum event_level level,
+                   const char *code, const char *text);
+struct action act_action_make(const struct act_core *core, const struct act_ctl *ctl,
+                              const struct intent *intent, int32_t target, struct act_now now);
+void act_ctl_actual(const struct act_core *core, const struct act_ctl *ctl, struct act_now now,
+                    struct actual *out);
+/** Events that depend on time, the actual, the shadow's action. */
+void act_ctl_watch(struct act_core *core, struct act_ctl *ctl, struct act_now now);
+/** Write the controller's journal entry without an action, unless one is open. */
+void act_ctl_note(struct act_core *core, struct act_ctl *ctl, struct act_now now);
+/** Close `intent` with an action of what became of it. */
+void act_ctl_settle(struct act_core *core, struct act_ctl *ctl, struct act_now now,
+                    const struct intent *intent, const struct action *action);
+
+#endif

@@ -1,0 +1,504 @@
+#include "actuator/core_internal.h"
+
+#include <stdlib.h>
+
+/* ---- flights ---- */
+
+struct act_flight *act_flight_new(struct act_core *core, size_t account, struct act_now now)
+{
+    struct act_account *held = &core->accounts[account];
+    if (held->flights >= ACT_FLIGHTS_MAX) {
+        return NULL;
+    }
+    for (size_t i = 0; i < core->flights_count; i++) {
+        struct act_flight *flight = &core->flights[i];
+        if (flight->token == 0) {
+            *flight = (struct act_flight){
+                .token = ++core->token,
+                .account = account,
+                .app = ACT_NONE,
+                .ctl = ACT_NONE,
+                .at = now.boot_ms,
+            };
+            held->flights++;
+            return flight;
+        }
+    }
+    return NULL;
+}
+
+void act_flight_free(struct act_core *core, struct act_flight *flight)
+{
+    DYN_ASSERT(flight->token != 0);
+    if (flight->app != ACT_NONE) {
+        core->apps[flight->app].flying = false;
+    }
+    if (flight->account != ACT_NONE) {
+        DYN_ASSERT(core->accounts[flight->account].flights > 0);
+        core->accounts[flight->account].flights--;
+    }
+    flight->token = 0;
+}
+
+struct act_flight *act_flight_find(struct act_core *core, uint64_t token)
+{
+    for (size_t i = 0; i < core->flights_count && token != 0; i++) {
+        if (core->flights[i].token == token) {
+            return &core->flights[i];
+        }
+    }
+    return NULL;
+}
+
+static void flight_send(struct act_core *core, const struct act_flight *flight)
+{
+    struct act_request request = {
+        .kind = flight->kind,
+        .token = flight->token,
+        .account = flight->account,
+    };
+    if (flight->app != ACT_NONE) {
+        request.app = core->apps[flight->app].config->name;
+    }
+    if (flight->kind == ACT_WRITE) {
+        DYN_ASSERT(flight->intent.to >= 1 && flight->intent.to <= DYN_QUANTITY_MAX);
+        request.process_type = core->ctls[flight->ctl].config->process_type;
+        request.quantity = flight->intent.to;
+    }
+    core->effects.send(core->effects.arg, &request);
+}
+
+/* ---- judging ---- */
+
+/* What Heroku's limit leaves for one process type, given what the others have. */
+static int32_t ctl_ceiling(const struct act_core *core, const struct act_ctl *ctl, int64_t now)
+{
+    const struct act_app *app = &core->apps[ctl->app];
+    if (app->limit < 0 || now >= app->limit_until) {
+        return INT32_MAX;
+    }
+    int32_t left = app->limit - app->others;
+    for (size_t i = app->first; i < app->first + app->count; i++) {
+        if (&core->ctls[i] != ctl && core->ctls[i].running > 0) {
+            left -= core->ctls[i].running;
+        }
+    }
+    return left > 0 ? left : 0;
+}
+
+static bool ctl_paused(const struct act_core *core, const struct act_ctl *ctl, int64_t wall_ms)
+{
+    return wall_ms < core->pause_until_wall || wall_ms < ctl->pause_until_wall ||
+           wall_ms < core->apps[ctl->app].pause_until_wall;
+}
+
+struct act_verdict act_ctl_judge(const struct act_core *core, const struct act_ctl *ctl,
+                                 struct act_now now)
+{
+    const struct act_app *app = &core->apps[ctl->app];
+    struct act_facts facts = {
+        .policy = ctl->config,
+        .now = now.boot_ms,
+        .running = ctl->running,
+        .target = ctl->target,
+        .raise_only = ctl->raise_only,
+        .paused = ctl_paused(core, ctl, now.wall_ms),
+        .maintenance = app->maintenance,
+        .mark_at = core->partitions[app->config->partition].mark_at,
+        .last_up = ctl->last_up,
+        .last_down = ctl->last_down,
+        .changes = act_changes_count(ctl, now.boot_ms),
+        .changes_free_at = (now.boot_ms / ACT_CHANGE_SLOT_MS + 1) * ACT_CHANGE_SLOT_MS,
+        .manual_floor = ctl->human.floor,
+        .manual_until = ctl->human.until,
+        .ceiling = ctl_ceiling(core, ctl, now.boot_ms),
+        .refused = ctl->refused,
+    };
+    return act_judge(&facts);
+}
+
+enum guard act_ctl_blocked(const struct act_core *core, const struct act_ctl *ctl,
+                           struct act_now now, int64_t *out_until)
+{
+    const struct act_app *app = &core->apps[ctl->app];
+    const struct act_account *account = &core->accounts[app->config->account];
+    *out_until = 0;
+    if (account->key_missing) {
+        return GUARD_DISABLED;
+    }
+    if (!account->led || !account->loaded) {
+        return GUARD_JOURNAL;
+    }
+    if (account->bad_until != ACT_NEVER || account->checking) {
+        *out_until = account->bad_until != ACT_NEVER ? account->bad_until : 0;
+        return GUARD_ACCOUNT;
+    }
+    int64_t blocked =
+        app->blocked_until > ctl->blocked_until ? app->blocked_until : ctl->blocked_until;
+    if (now.boot_ms < blocked) {
+        *out_until = blocked;
+        return GUARD_CONTROLLER;
+    }
+    if (ctl->missing) {
+        return GUARD_CONTROLLER;
+    }
+    return GUARD_NONE;
+}
+
+static void ctl_guard(struct act_ctl *ctl, enum guard guard, int64_t until)
+{
+    ctl->guard = guard;
+    ctl->until = until;
+}
+
+/* An app whose journal has an open intent waits until the last request behind it has ended. */
+static int64_t app_settle_at(const struct act_core *core, const struct act_app *app)
+{
+    int64_t at = ACT_NEVER;
+    for (size_t i = app->first; i < app->first + app->count; i++) {
+        if (core->ctls[i].open && core->ctls[i].settle_at > at) {
+            at = core->ctls[i].settle_at;
+        }
+    }
+    return at;
+}
+
+static bool app_has_open(const struct act_core *core, const struct act_app *app)
+{
+    for (size_t i = app->first; i < app->first + app->count; i++) {
+        if (core->ctls[i].open) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Judge one controller; true when it may write but for the reading, the budget and its turn. */
+static bool ctl_plan(struct act_core *core, struct act_ctl *ctl, struct act_now now,
+                     struct act_verdict *out)
+{
+    const struct act_app *app = &core->apps[ctl->app];
+    *out = act_ctl_judge(core, ctl, now);
+    int64_t until;
+    enum guard blocked = act_ctl_blocked(core, ctl, now, &until);
+    if (out->guard == GUARD_MODE_OFF) {
+        ctl_guard(ctl, GUARD_MODE_OFF, 0);
+        return false;
+    }
+    if (blocked != GUARD_NONE) {
+        ctl_guard(ctl, blocked, until);
+        return false;
+    }
+    if (!out->write) {
+        bool retrying = out->guard == GUARD_NO_READING && now.boot_ms < app->retry_at;
+        ctl_guard(ctl, retrying ? GUARD_RETRY : out->guard, retrying ? app->retry_at : out->until);
+        return false;
+    }
+    if (app_has_open(core, app) || now.boot_ms < ctl->journal_at) {
+        ctl_guard(ctl, GUARD_JOURNAL, 0);
+        return false;
+    }
+    int64_t retry_at = ctl->retry_at > app->retry_at ? ctl->retry_at : app->retry_at;
+    if (now.boot_ms < retry_at) {
+        ctl_guard(ctl, GUARD_RETRY, retry_at);
+        return false;
+    }
+    ctl_guard(ctl, app->flying ? GUARD_IN_FLIGHT : GUARD_BUDGET, 0);
+    return !app->flying;
+}
+
+static bool app_is_watched(const struct act_core *core, const struct act_app *app)
+{
+    for (size_t i = app->first; i < app->first + app->count; i++) {
+        if (core->ctls[i].config->mode != CONFIG_MODE_OFF) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The more urgent of two writes of one app: a rise before a fall, then the relative distance. */
+static bool more_urgent(const struct act_need *a, const struct act_need *b)
+{
+    if (a->purpose != b->purpose) {
+        return a->purpose < b->purpose;
+    }
+    return a->urgency > b->urgency;
+}
+
+/* A reading that nobody waits for but the clock. */
+static struct act_need need_reading(const struct act_core *core, size_t at, struct act_now now)
+{
+    const struct act_app *app = &core->apps[at];
+    struct act_need need = {.app = at, .ctl = ACT_NONE, .purpose = ACT_FOR_READ};
+    bool first = app->read_at == ACT_NEVER || app_has_open(core, app);
+    bool due = first || app->stale || now.boot_ms - app->read_at >= ACT_READ_PERIOD_MS;
+    bool maintenance_due =
+        app->maintenance && now.boot_ms - app->maintenance_at >= ACT_READ_PERIOD_MS;
+    if (!due && !maintenance_due) {
+        return need;
+    }
+    need.kind = due ? ACT_READ_FORMATION : ACT_READ_APP;
+    /* What has never been read cannot be helped at all. */
+    need.purpose = first ? ACT_FOR_FALL : ACT_FOR_READ;
+    need.urgency = first ? 1e9 : (double)(now.boot_ms - app->read_at);
+    return need;
+}
+
+/* Judge all controllers of an app, and say what it needs next; kind 0: nothing. */
+static struct act_need app_plan(struct act_core *core, size_t at, struct act_now now)
+{
+    struct act_app *app = &core->apps[at];
+    struct act_need best = {.app = at, .ctl = ACT_NONE};
+    for (size_t i = app->first; i < app->first + app->count; i++) {
+        struct act_ctl *ctl = &core->ctls[i];
+        struct act_verdict verdict;
+        if (!ctl_plan(core, ctl, now, &verdict)) {
+            continue;
+        }
+        bool rise = verdict.want > ctl->running;
+        double distance = rise ? ctl->target - ctl->running : ctl->running - ctl->target;
+        struct act_need need = {
+            .kind = ACT_WRITE,
+            .purpose = rise ? ACT_FOR_RISE : ACT_FOR_FALL,
+            .urgency = distance / (double)ctl->running,
+            .app = at,
+            .ctl = i,
+            .want = verdict.want,
+        };
+        if (best.kind == 0 || more_urgent(&need, &best)) {
+            best = need;
+        }
+    }
+    const struct act_account *account = &core->accounts[app->config->account];
+    if (app->flying || !act_can_ask(core, account) || account->checking ||
+        account->bad_until != ACT_NEVER || account->identity_state == IDENTITY_UNKNOWN ||
+        now.boot_ms < app->blocked_until || now.boot_ms < app->retry_at ||
+        now.boot_ms < app_settle_at(core, app) || !app_is_watched(core, app)) {
+        best.kind = 0;
+        return best;
+    }
+    if (best.kind == 0) {
+        return need_reading(core, at, now);
+    }
+    if (app->stale || now.boot_ms - app->read_at > ACT_FRESH_MS) {
+        best.kind = ACT_READ_FORMATION;
+    } else if (now.boot_ms - app->maintenance_at >= ACT_READ_PERIOD_MS) {
+        best.kind = ACT_READ_APP;
+    }
+    return best;
+}
+
+/* ---- doing ---- */
+
+static void begin_write(struct act_core *core, const struct act_need *need,
+                        struct act_flight *flight, struct act_now now)
+{
+    struct act_ctl *ctl = &core->ctls[need->ctl];
+    flight->kind = ACT_WRITE;
+    flight->ctl = need->ctl;
+    flight->target = ctl->target;
+    flight->intent = act_intent_make(core, ctl, now);
+    flight->intent.to = need->want;
+    flight->intent.open = true;
+    core->effects.begin(core->effects.arg, flight->token, flight->account,
+                        core->apps[need->app].config->name, &flight->intent);
+}
+
+/* False when the budget or the number of requests under way says: not now. */
+static bool need_do(struct act_core *core, const struct act_need *need, struct act_now now)
+{
+    struct act_app *app = &core->apps[need->app];
+    size_t account = app->config->account;
+    struct act_budget *budget = act_account_budget(core, account);
+    if (!act_budget_may(budget, need->purpose, now.boot_ms)) {
+        return false;
+    }
+    struct act_flight *flight = act_flight_new(core, account, now);
+    if (flight == NULL) {
+        return false;
+    }
+    flight->app = need->app;
+    app->flying = true;
+    flight->counted = true;
+    flight->number = act_budget_take(budget, now.boot_ms);
+    if (need->ctl != ACT_NONE) {
+        ctl_guard(&core->ctls[need->ctl], GUARD_IN_FLIGHT, 0);
+    }
+    if (need->kind == ACT_WRITE) {
+        begin_write(core, need, flight, now);
+    } else {
+        flight->kind = need->kind;
+        flight_send(core, flight);
+    }
+    return true;
+}
+
+static void app_watch(struct act_core *core, const struct act_app *app, struct act_now now)
+{
+    for (size_t i = app->first; i < app->first + app->count; i++) {
+        act_ctl_watch(core, &core->ctls[i], now);
+    }
+}
+
+void act_app_step(struct act_core *core, size_t at, struct act_now now)
+{
+    struct act_app *app = &core->apps[at];
+    struct act_account *account = &core->accounts[app->config->account];
+    struct act_need need = app_plan(core, at, now);
+    /* Where others wait for tokens, the tick hands them out in order of urgency. */
+    if (need.kind != 0 && (account->backlog || !need_do(core, &need, now))) {
+        account->backlog = true;
+    }
+    app_watch(core, app, now);
+}
+
+static int need_compare(const void *a, const void *b)
+{
+    const struct act_need *left = a;
+    const struct act_need *right = b;
+    if (left->purpose != right->purpose) {
+        return left->purpose < right->purpose ? -1 : 1;
+    }
+    if (left->urgency > right->urgency || left->urgency < right->urgency) {
+        return left->urgency > right->urgency ? -1 : 1;
+    }
+    return left->app < right->app ? -1 : left->app > right->app;
+}
+
+/* Whose key it is, and what is left of its rate limit. */
+static void account_step(struct act_core *core, size_t at, struct act_now now)
+{
+    struct act_account *account = &core->accounts[at];
+    if (!act_can_ask(core, account)) {
+        return;
+    }
+    struct act_budget *budget = act_account_budget(core, at);
+    if (act_budget_wants_limits(budget, now.boot_ms)) {
+        struct act_flight *flight = act_flight_new(core, at, now);
+        if (flight != NULL) {
+            flight->kind = ACT_READ_LIMITS;
+            flight->number = act_budget_ask(budget, now.boot_ms);
+            flight_send(core, flight);
+        }
+    }
+    bool again = account->bad_until != ACT_NEVER && now.boot_ms >= account->bad_until;
+    bool wanted = again || account->checking ||
+                  (account->bad_until == ACT_NEVER && account->identity_state == IDENTITY_UNKNOWN);
+    if (!wanted || account->asked || now.boot_ms < account->retry_at ||
+        !act_budget_may(budget, ACT_FOR_RISE, now.boot_ms)) {
+        return;
+    }
+    struct act_flight *flight = act_flight_new(core, at, now);
+    if (flight != NULL) {
+        flight->kind = ACT_READ_ACCOUNT;
+        flight->counted = true;
+        flight->number = act_budget_take(budget, now.boot_ms);
+        account->asked = true;
+        flight_send(core, flight);
+    }
+}
+
+void act_tick(struct act_core *core, struct act_now now)
+{
+    for (size_t i = 0; i < core->accounts_count; i++) {
+        core->accounts[i].backlog = false;
+        account_step(core, i, now);
+    }
+    size_t count = 0;
+    for (size_t i = 0; i < core->apps_count; i++) {
+        struct act_need need = app_plan(core, i, now);
+        if (need.kind != 0) {
+            core->needs[count++] = need;
+        }
+    }
+    qsort(core->needs, count, sizeof *core->needs, need_compare);
+    for (size_t i = 0; i < count; i++) {
+        if (!need_do(core, &core->needs[i], now)) {
+            core->accounts[core->apps[core->needs[i].app].config->account].backlog = true;
+        }
+    }
+    for (size_t i = 0; i < core->apps_count; i++) {
+        app_watch(core, &core->apps[i], now);
+    }
+}
+
+/* ---- the journal's answer, then the write ---- */
+
+/* Why a recorded intent is not acted upon after all; NULL: it is. */
+static const char *begun_refusal(struct act_core *core, const struct act_flight *flight,
+                                 struct act_now now)
+{
+    const struct act_account *account = &core->accounts[flight->account];
+    if (flight->app == ACT_NONE) {
+        return "the app has left the configuration";
+    }
+    if (!act_can_ask(core, account) || account->epoch != flight->intent.epoch) {
+        return "the lease was lost or the program ends";
+    }
+    if (now.boot_ms - flight->at > ACT_BEGIN_MAX_AGE_MS) {
+        return "recording the intent took too long";
+    }
+    const struct act_ctl *ctl = &core->ctls[flight->ctl];
+    struct act_verdict verdict = act_ctl_judge(core, ctl, now);
+    int64_t until;
+    if (act_ctl_blocked(core, ctl, now, &until) != GUARD_NONE || !verdict.write ||
+        verdict.want != flight->intent.to || ctl->running != flight->intent.from) {
+        return "the decision changed meanwhile";
+    }
+    return NULL;
+}
+
+static void begun_give_up(struct act_core *core, struct act_flight *flight, const char *why,
+                          struct act_now now)
+{
+    if (flight->app != ACT_NONE) {
+        struct act_ctl *ctl = &core->ctls[flight->ctl];
+        struct action action = act_action_make(core, ctl, &flight->intent, flight->target, now);
+        action.outcome = ACTION_FAILED;
+        char words[ACT_WORDS_MAX];
+        (void)snprintf(words, sizeof words, "nothing was sent: %s", why);
+        action.words = dyn_str_from(words);
+        act_ctl_settle(core, ctl, now, &flight->intent, &action);
+    }
+}
+
+void act_begun(struct act_core *core, uint64_t token, dyn_err err, struct act_now now)
+{
+    struct act_flight *flight = act_flight_find(core, token);
+    if (flight == NULL) {
+        return;
+    }
+    DYN_ASSERT(flight->kind == ACT_WRITE && !flight->begun);
+    const char *refusal = err == DYN_OK ? begun_refusal(core, flight, now) : NULL;
+    if (err == DYN_OK && refusal == NULL) {
+        flight->begun = true;
+        flight->at = now.boot_ms;
+        flight_send(core, flight);
+        return;
+    }
+    struct act_budget *budget = act_account_budget(core, flight->account);
+    act_budget_answered(budget, flight->number, false, -1, now.boot_ms);
+    size_t app = flight->app;
+    size_t account = flight->account;
+    if (err == DYN_OK) {
+        begun_give_up(core, flight, refusal, now);
+    } else if (app != ACT_NONE) {
+        core->ctls[flight->ctl].journal_at = now.boot_ms + ACT_JOURNAL_RETRY_MS;
+        if (err == DYN_BUSY) {
+            /* Every intent of a former holder is settled before: it is one of ours whose recording
+             * went unanswered, and nothing was sent for it. */
+            begun_give_up(core, flight, "recording the intent went unanswered", now);
+        }
+    }
+    act_flight_free(core, flight);
+    if (err == DYN_FENCED && core->accounts[account].led) {
+        act_unlead(core, account, now);
+        if (core->effects.fenced != NULL) {
+            core->effects.fenced(core->effects.arg, account);
+        }
+    }
+    if (app != ACT_NONE) {
+        act_app_step(core, app, now);
+    }
+}
