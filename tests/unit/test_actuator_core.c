@@ -1,0 +1,1332 @@
+/*
+ * The actuator's core against a model Heroku: a token bucket, formations, and whatever answer a
+ * test asks for. Time moves by hand.
+ */
+#include "actuator/core.h"
+
+#include <check.h>
+#include <stdlib.h>
+
+#define WALL INT64_C(1700000000000)
+#define QUEUE 64
+
+struct model {
+    struct config config;
+    struct config_account accounts[2];
+    struct config_app apps[4];
+    struct config_controller controllers[4];
+    struct act_core *core;
+    struct act_now now;
+
+    /* Heroku. */
+    int32_t quantity[4]; /* of each app's web; -1: no such type */
+    int32_t others;      /* dynos of a second process type */
+    bool maintenance;
+    int64_t tokens, tokens_max;
+    int64_t refill_ms;
+    int64_t refilled_at;
+    const char *identity[2];
+    int overdrawn; /* requests that found the pool empty */
+    int silent;    /* no RateLimit-Remaining */
+
+    /* The next answer to a request of that kind; class 0: as the model has it. */
+    struct act_answer fault[ACT_WRITE + 1];
+    int faults[ACT_WRITE + 1]; /* how many answers are so */
+    bool applied_anyway;       /* a write that fails is done all the same */
+    bool not_kept;             /* a write is confirmed and not done */
+    dyn_err begin_answer;
+    bool hold_answers;
+
+    /* What the core did. */
+    struct act_request sent[QUEUE];
+    int sent_count;
+    uint64_t begun[QUEUE];
+    int begun_count;
+    int in_flight[4];
+    int writes, reads, begins, ends, notes;
+    struct act_request last_write;
+    enum action_outcome last_outcome;
+    int32_t last_action_to;
+    int actions;
+    char events[4096];
+    struct intent journal[4];
+    int fenced;
+    bool lowest_checked;
+    int32_t lowest[4]; /* a write below is an error */
+};
+
+static size_t app_of(const struct model *m, const char *name)
+{
+    for (size_t i = 0; i < m->config.apps_count; i++) {
+        if (strcmp(m->apps[i].name, name) == 0) {
+            return i;
+        }
+    }
+    ck_abort_msg("unknown app %s", name);
+    return 0;
+}
+
+static void on_send(void *arg, const struct act_request *request)
+{
+    struct model *m = arg;
+    ck_assert_int_lt(m->sent_count, QUEUE);
+    if (request->app != NULL) {
+        size_t app = app_of(m, request->app);
+        ck_assert_msg(m->in_flight[app]++ == 0, "two in flight for an app");
+    }
+    m->sent[m->sent_count++] = *request;
+}
+
+static void on_begin(void *arg, uint64_t token, size_t account, const char *app,
+                     const struct intent *intent)
+{
+    struct model *m = arg;
+    (void)account;
+    ck_assert(intent->open);
+    ck_assert_int_ne(intent->from, intent->to);
+    ck_assert_int_eq(m->in_flight[app_of(m, app)], 0);
+    ck_assert_int_lt(m->begun_count, QUEUE);
+    m->begun[m->begun_count++] = token;
+    m->begins++;
+    if (m->begin_answer == DYN_OK) {
+        m->journal[app_of(m, app)] = *intent;
+    }
+}
+
+static void on_end(void *arg, size_t account, const char *app, const struct intent *intent,
+                   const struct action *action)
+{
+    struct model *m = arg;
+    (void)account;
+    ck_assert(!intent->open);
+    m->journal[app_of(m, app)] = *intent;
+    if (action == NULL) {
+        m->notes++;
+        return;
+    }
+    m->ends++;
+    m->actions++;
+    m->last_outcome = action->outcome;
+    m->last_action_to = action->to;
+}
+
+static void on_action(void *arg, size_t account, const struct action *action)
+{
+    struct model *m = arg;
+    (void)account;
+    m->actions++;
+    m->last_outcome = action->outcome;
+    m->last_action_to = action->to;
+}
+
+static void on_event(void *arg, const struct event *event)
+{
+    struct model *m = arg;
+    static const char *const marks[] = {"!", "+", "-"};
+    size_t len = strlen(m->events);
+    (void)snprintf(m->events + len, sizeof m->events - len, "%s" DYN_STR_FMT " ",
+                   marks[event->state], DYN_STR_ARG(event->code));
+}
+
+static void on_actual(void *arg, size_t account, const struct actual *actual, bool changed)
+{
+    (void)arg;
+    (void)account;
+    (void)actual;
+    (void)changed;
+}
+
+static void on_fenced(void *arg, size_t account)
+{
+    struct model *m = arg;
+    (void)account;
+    m->fenced++;
+}
+
+static void controller_init(struct config_controller *controller, uint64_t id)
+{
+    *controller = (struct config_controller){
+        .name = "web",
+        .id = id,
+        .process_type = "web",
+        .min_resource = 1,
+        .max_resource = 50,
+        .mode = CONFIG_MODE_LIVE,
+        .scale_down_cooldown_ms = 60000,
+        .max_step_down_percent = 25,
+        .manual_hold_ms = 3600000,
+    };
+}
+
+static void core_start(struct model *m)
+{
+    struct act_effects effects = {on_send,  on_begin,  on_end,    on_action,
+                                  on_event, on_actual, on_fenced, m};
+    m->core = act_core_new(&m->config, &effects, 42, m->now);
+    ck_assert_ptr_nonnull(m->core);
+}
+
+/* `apps` apps with one controller each, split over `accounts` accounts. */
+static void model_init(struct model *m, size_t apps, size_t accounts)
+{
+    static const char *const names[] = {"alpha", "beta", "gamma", "delta"};
+    *m = (struct model){.now = {1000000, WALL}, .tokens = 4500, .tokens_max = 4500};
+    m->refill_ms = 800;
+    m->refilled_at = m->now.boot_ms;
+    m->identity[0] = "one";
+    m->identity[1] = "two";
+    for (size_t i = 0; i < accounts; i++) {
+        m->accounts[i] =
+            (struct config_account){.name = i == 0 ? "first" : "second", .reserve_percent = 40};
+    }
+    for (size_t i = 0; i < apps; i++) {
+        controller_init(&m->controllers[i], 100 + i);
+        m->apps[i] = (struct config_app){.name = names[i],
+                                         .account = i % accounts,
+                                         .interval_ms = 5000,
+                                         .controllers = &m->controllers[i],
+                                         .controllers_count = 1};
+        m->quantity[i] = 4;
+    }
+    m->config = (struct config){
+        .accounts = m->accounts, .accounts_count = accounts, .apps = m->apps, .apps_count = apps};
+    m->config.redis.partitions = 1;
+    core_start(m);
+}
+
+static void refill(struct model *m)
+{
+    while (m->refilled_at + m->refill_ms <= m->now.boot_ms) {
+        m->refilled_at += m->refill_ms;
+        m->tokens += m->tokens < m->tokens_max;
+    }
+}
+
+static void answer_as_modelled(struct model *m, const struct act_request *request,
+                               struct act_answer *answer, struct act_formation *formations)
+{
+    size_t app = request->app != NULL ? app_of(m, request->app) : 0;
+    switch (request->kind) {
+    case ACT_READ_FORMATION:
+        formations[0] = (struct act_formation){DYN_STR("worker"), m->others};
+        formations[1] = (struct act_formation){DYN_STR("web"), m->quantity[app]};
+        answer->formations = formations;
+        answer->formations_count = m->quantity[app] >= 0 ? 2 : 1;
+        break;
+    case ACT_READ_APP:
+        answer->maintenance = m->maintenance;
+        break;
+    case ACT_READ_ACCOUNT:
+        answer->identity = dyn_str_from(m->identity[request->account]);
+        break;
+    case ACT_READ_LIMITS:
+        break;
+    case ACT_WRITE:
+        answer->quantity = request->quantity;
+        break;
+    }
+}
+
+static void check_write(struct model *m, const struct act_request *request)
+{
+    size_t app = app_of(m, request->app);
+    m->writes++;
+    m->last_write = *request;
+    ck_assert_int_ge(request->quantity, 1);
+    ck_assert_int_le(request->quantity, m->controllers[app].max_resource);
+    ck_assert_int_ne(m->controllers[app].mode, CONFIG_MODE_SHADOW);
+    if (m->lowest_checked) {
+        ck_assert_int_ge(request->quantity, m->lowest[app]);
+    }
+}
+
+static void answer_one(struct model *m, struct act_request request)
+{
+    struct act_formation formations[2];
+    struct act_answer answer = {.status = 200, .remaining = -1, .retry_after_ms = -1, .limit = -1};
+    answer.words = DYN_STR("words");
+    bool fault = m->faults[request.kind] > 0;
+    refill(m);
+    if (request.kind != ACT_READ_LIMITS) {
+        m->overdrawn += m->tokens == 0;
+        m->tokens -= m->tokens > 0;
+    }
+    m->reads += request.kind == ACT_READ_FORMATION;
+    if (request.kind == ACT_WRITE) {
+        check_write(m, &request);
+    }
+    if (fault) {
+        m->faults[request.kind]--;
+        answer = m->fault[request.kind];
+    } else {
+        answer_as_modelled(m, &request, &answer, formations);
+    }
+    if (request.kind == ACT_WRITE && (!fault || m->applied_anyway) && !m->not_kept) {
+        m->quantity[app_of(m, request.app)] = request.quantity;
+    }
+    answer.remaining = m->silent ? -1 : m->tokens;
+    if (request.app != NULL) {
+        m->in_flight[app_of(m, request.app)]--;
+    }
+    act_answer(m->core, request.token, &answer, m->now);
+}
+
+/* Answer all that is under way, and what follows from it. */
+static void settle(struct model *m)
+{
+    while (!m->hold_answers && (m->sent_count > 0 || m->begun_count > 0)) {
+        if (m->begun_count > 0) {
+            uint64_t token = m->begun[--m->begun_count];
+            act_begun(m->core, token, m->begin_answer, m->now);
+            continue;
+        }
+        struct act_request request = m->sent[0];
+        m->sent_count--;
+        memmove(m->sent, m->sent + 1, (size_t)m->sent_count * sizeof *m->sent);
+        answer_one(m, request);
+    }
+}
+
+static void pass(struct model *m, int64_t ms)
+{
+    for (int64_t done = 0; done < ms; done += ACT_TICK_MS) {
+        m->now.boot_ms += ACT_TICK_MS;
+        m->now.wall_ms += ACT_TICK_MS;
+        act_tick(m->core, m->now);
+        settle(m);
+    }
+}
+
+static void lead(struct model *m)
+{
+    for (size_t i = 0; i < m->config.accounts_count; i++) {
+        act_lead(m->core, i, 7, m->now);
+        act_journal_loaded(m->core, i, m->now);
+    }
+    settle(m);
+    pass(m, 1000);
+}
+
+static void mark(struct model *m)
+{
+    struct mark said = {.epoch = 1, .folded = {(uint64_t)m->now.wall_ms, 0}};
+    act_mark(m->core, 0, &said, m->now);
+}
+
+static dyn_err want(struct model *m, size_t app, int32_t rung, bool raise_only)
+{
+    struct target target = {.controller = m->controllers[app].id,
+                            .app = dyn_str_from(m->apps[app].name),
+                            .name = DYN_STR("web"),
+                            .rung = rung,
+                            .raise_only = raise_only,
+                            .epoch = 1};
+    dyn_err err = act_target(m->core, 0, &target, m->now);
+    settle(m);
+    return err;
+}
+
+static enum guard guard_of(struct model *m, size_t app)
+{
+    struct actual actual;
+    ck_assert_int_eq(act_explain(m->core, m->controllers[app].id, m->now, &actual), DYN_OK);
+    return actual.guard;
+}
+
+static void fail_next(struct model *m, enum act_request_kind kind, enum act_class class,
+                      int32_t status, int count)
+{
+    m->fault[kind] = (struct act_answer){.class = class,
+                                         .status = status,
+                                         .remaining = -1,
+                                         .retry_after_ms = -1,
+                                         .limit = -1,
+                                         .words = DYN_STR("no")};
+    m->faults[kind] = count;
+}
+
+static struct model m;
+
+static void setup(void)
+{
+    model_init(&m, 1, 1);
+}
+
+static void teardown(void)
+{
+    act_core_free(m.core);
+}
+
+/* ---- the plain case ---- */
+
+START_TEST(nothing_is_asked_before_the_lease_and_the_journal)
+{
+    pass(&m, 5000);
+    ck_assert_int_eq(m.sent_count, 0);
+    act_lead(m.core, 0, 7, m.now);
+    pass(&m, 5000);
+    ck_assert_int_eq(m.reads, 0);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_JOURNAL);
+    act_journal_loaded(m.core, 0, m.now);
+    settle(&m);
+    pass(&m, 1000);
+    ck_assert_int_eq(m.reads, 1);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_NO_TARGET);
+}
+END_TEST
+
+START_TEST(a_rise_is_written_at_once_through_the_journal)
+{
+    lead(&m);
+    ck_assert_int_eq(want(&m, 0, 9, true), DYN_OK);
+    ck_assert_int_eq(m.quantity[0], 9);
+    ck_assert_int_eq(m.begins, 1);
+    ck_assert_int_eq(m.ends, 1);
+    ck_assert_int_eq(m.last_outcome, ACTION_DONE);
+    ck_assert_int_eq(m.journal[0].confirmed, 9);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_NONE);
+}
+END_TEST
+
+START_TEST(an_equal_quantity_is_never_written)
+{
+    lead(&m);
+    (void)want(&m, 0, 4, false);
+    pass(&m, 300000);
+    ck_assert_int_eq(m.writes, 0);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_NONE);
+}
+END_TEST
+
+START_TEST(heroku_is_read_once_a_minute)
+{
+    lead(&m);
+    int before = m.reads;
+    pass(&m, 600000);
+    ck_assert_int_ge(m.reads - before, 9);
+    ck_assert_int_le(m.reads - before, 10);
+}
+END_TEST
+
+START_TEST(a_change_rests_on_a_fresh_reading)
+{
+    lead(&m);
+    pass(&m, 20000);
+    int before = m.reads;
+    (void)want(&m, 0, 6, false);
+    ck_assert_int_eq(m.reads, before + 1);
+    ck_assert_int_eq(m.quantity[0], 6);
+}
+END_TEST
+
+START_TEST(a_fall_goes_by_a_quarter_and_waits_between)
+{
+    m.quantity[0] = 20;
+    lead(&m);
+    mark(&m);
+    (void)want(&m, 0, 2, false);
+    ck_assert_int_eq(m.quantity[0], 15);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_STEP);
+    pass(&m, 30000);
+    mark(&m);
+    pass(&m, 29000);
+    ck_assert_int_eq(m.quantity[0], 15);
+    pass(&m, 2000);
+    ck_assert_int_eq(m.quantity[0], 12);
+    for (int i = 0; i < 40; i++) {
+        mark(&m);
+        pass(&m, 20000);
+    }
+    ck_assert_int_eq(m.quantity[0], 2);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_NONE);
+}
+END_TEST
+
+/* ---- what the bus says is checked ---- */
+
+START_TEST(a_target_out_of_range_is_refused_and_told)
+{
+    lead(&m);
+    ck_assert_int_eq(want(&m, 0, 51, false), DYN_REFUSED);
+    ck_assert_int_eq(want(&m, 0, 0, false), DYN_REFUSED);
+    ck_assert_int_eq(want(&m, 0, -3, false), DYN_REFUSED);
+    ck_assert_int_eq(m.writes, 0);
+    ck_assert_ptr_nonnull(strstr(m.events, "+target_refused"));
+    (void)want(&m, 0, 5, false);
+    ck_assert_ptr_nonnull(strstr(m.events, "-target_refused"));
+}
+END_TEST
+
+START_TEST(an_epoch_that_is_over_is_ignored)
+{
+    lead(&m);
+    struct mark newer = {.epoch = 5, .folded = {(uint64_t)m.now.wall_ms, 0}};
+    act_mark(m.core, 0, &newer, m.now);
+    ck_assert_int_eq(want(&m, 0, 9, false), DYN_REFUSED);
+    ck_assert_int_eq(m.writes, 0);
+}
+END_TEST
+
+START_TEST(a_target_of_another_partition_or_app_is_ignored)
+{
+    lead(&m);
+    struct target target = {.controller = 100, .app = DYN_STR("alpha"), .rung = 9, .epoch = 1};
+    ck_assert_int_eq(act_target(m.core, 1, &target, m.now), DYN_REFUSED);
+    ck_assert_int_eq(act_target(m.core, 9999, &target, m.now), DYN_REFUSED);
+    target.app = DYN_STR("beta");
+    ck_assert_int_eq(act_target(m.core, 0, &target, m.now), DYN_REFUSED);
+    target.controller = 5;
+    ck_assert_int_eq(act_target(m.core, 0, &target, m.now), DYN_REFUSED);
+}
+END_TEST
+
+START_TEST(a_raise_only_target_lets_nothing_fall)
+{
+    lead(&m);
+    mark(&m);
+    (void)want(&m, 0, 2, true);
+    mark(&m);
+    pass(&m, 25000);
+    ck_assert_int_eq(m.writes, 0);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_UNCOVERED);
+}
+END_TEST
+
+START_TEST(an_old_mark_lets_nothing_fall_and_holds_no_rise)
+{
+    lead(&m);
+    mark(&m);
+    pass(&m, 31000);
+    (void)want(&m, 0, 3, false);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_OLD_MARK);
+    /* A mark that is not newer is no sign of life. */
+    struct mark again = {.epoch = 1, .folded = {1, 0}};
+    act_mark(m.core, 0, &again, m.now);
+    pass(&m, 1000);
+    ck_assert_int_eq(m.writes, 0);
+    (void)want(&m, 0, 8, false);
+    ck_assert_int_eq(m.quantity[0], 8);
+}
+END_TEST
+
+/* ---- own guards ---- */
+
+START_TEST(mode_off_asks_nothing)
+{
+    m.controllers[0].mode = CONFIG_MODE_OFF;
+    lead(&m);
+    (void)want(&m, 0, 9, false);
+    pass(&m, 120000);
+    ck_assert_int_eq(m.reads, 0);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_MODE_OFF);
+}
+END_TEST
+
+START_TEST(mode_shadow_reads_and_tells_its_decision_once)
+{
+    m.controllers[0].mode = CONFIG_MODE_SHADOW;
+    lead(&m);
+    (void)want(&m, 0, 9, false);
+    pass(&m, 120000);
+    ck_assert_int_ge(m.reads, 2);
+    ck_assert_int_eq(m.writes, 0);
+    ck_assert_int_eq(m.actions, 1);
+    ck_assert_int_eq(m.last_outcome, ACTION_SHADOW);
+    ck_assert_int_eq(m.last_action_to, 9);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_SHADOW);
+    (void)want(&m, 0, 11, false);
+    ck_assert_int_eq(m.actions, 2);
+}
+END_TEST
+
+START_TEST(mode_raise_only_raises_only)
+{
+    m.controllers[0].mode = CONFIG_MODE_RAISE_ONLY;
+    lead(&m);
+    mark(&m);
+    (void)want(&m, 0, 3, false);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_RAISE_ONLY_MODE);
+    (void)want(&m, 0, 6, false);
+    ck_assert_int_eq(m.quantity[0], 6);
+}
+END_TEST
+
+START_TEST(the_up_cooldown_holds_the_next_rise)
+{
+    m.controllers[0].scale_up_cooldown_ms = 120000;
+    lead(&m);
+    (void)want(&m, 0, 6, false);
+    (void)want(&m, 0, 8, false);
+    ck_assert_int_eq(m.quantity[0], 6);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_UP_COOLDOWN);
+    pass(&m, 121000);
+    ck_assert_int_eq(m.quantity[0], 8);
+}
+END_TEST
+
+START_TEST(the_down_cooldown_holds_the_next_fall)
+{
+    lead(&m);
+    (void)want(&m, 0, 6, false);
+    mark(&m);
+    (void)want(&m, 0, 5, false);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_DOWN_COOLDOWN);
+    pass(&m, 50000);
+    mark(&m);
+    pass(&m, 11000);
+    ck_assert_int_eq(m.quantity[0], 5);
+}
+END_TEST
+
+START_TEST(max_step_up_goes_by_steps)
+{
+    m.controllers[0].max_step_up = 3;
+    m.controllers[0].scale_up_cooldown_ms = 10000;
+    lead(&m);
+    (void)want(&m, 0, 12, false);
+    ck_assert_int_eq(m.quantity[0], 7);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_STEP);
+    pass(&m, 21000);
+    ck_assert_int_eq(m.quantity[0], 12);
+}
+END_TEST
+
+START_TEST(changes_an_hour_are_bounded)
+{
+    m.controllers[0].max_changes_per_hour = 3;
+    lead(&m);
+    for (int i = 0; i < 6; i++) {
+        (void)want(&m, 0, 5 + i, false);
+    }
+    ck_assert_int_eq(m.writes, 3);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_CHANGES);
+    pass(&m, 3300000);
+    ck_assert_int_eq(m.writes, 3);
+    pass(&m, 700000);
+    ck_assert_int_eq(m.writes, 4);
+}
+END_TEST
+
+START_TEST(zero_is_left_alone_until_it_ends)
+{
+    m.quantity[0] = 0;
+    lead(&m);
+    (void)want(&m, 0, 9, false);
+    pass(&m, 120000);
+    ck_assert_int_eq(m.writes, 0);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_ZERO);
+    m.quantity[0] = 2;
+    pass(&m, 61000);
+    ck_assert_int_eq(m.quantity[0], 9);
+}
+END_TEST
+
+START_TEST(maintenance_is_left_alone_until_it_ends)
+{
+    lead(&m);
+    m.maintenance = true;
+    (void)want(&m, 0, 9, false);
+    pass(&m, 120000);
+    ck_assert_int_eq(m.writes, 0);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_MAINTENANCE);
+    m.maintenance = false;
+    pass(&m, 62000);
+    ck_assert_int_eq(m.quantity[0], 9);
+}
+END_TEST
+
+START_TEST(a_pause_holds_until_it_is_taken_back)
+{
+    lead(&m);
+    struct command command = {
+        .verb = COMMAND_PAUSE, .app = DYN_STR("alpha"), .until_ms = INT64_MAX};
+    act_command(m.core, &command, m.now);
+    (void)want(&m, 0, 9, false);
+    pass(&m, 10000);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_PAUSED);
+    command.verb = COMMAND_RESUME;
+    act_command(m.core, &command, m.now);
+    pass(&m, 1000);
+    ck_assert_int_eq(m.quantity[0], 9);
+    command = (struct command){.verb = COMMAND_PAUSE, .until_ms = m.now.wall_ms + 5000};
+    act_command(m.core, &command, m.now);
+    (void)want(&m, 0, 10, false);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_PAUSED);
+    pass(&m, 6000);
+    ck_assert_int_eq(m.quantity[0], 10);
+}
+END_TEST
+
+/* ---- people ---- */
+
+START_TEST(raised_by_hand_is_a_floor_for_manual_hold)
+{
+    lead(&m);
+    (void)want(&m, 0, 5, false);
+    m.quantity[0] = 12;
+    pass(&m, 61000);
+    ck_assert_ptr_nonnull(strstr(m.events, "!human_change"));
+    mark(&m);
+    pass(&m, 1000);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_MANUAL_FLOOR);
+    ck_assert_int_eq(m.journal[0].manual_floor, 12);
+    (void)want(&m, 0, 14, false);
+    ck_assert_int_eq(m.quantity[0], 14);
+    pass(&m, 3600000);
+    (void)want(&m, 0, 5, false);
+    mark(&m);
+    pass(&m, 1000);
+    ck_assert_int_eq(m.quantity[0], 11);
+}
+END_TEST
+
+START_TEST(lowered_by_hand_moves_nothing_for_manual_hold)
+{
+    lead(&m);
+    (void)want(&m, 0, 10, false);
+    pass(&m, 100000);
+    m.quantity[0] = 2;
+    pass(&m, 61000);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_MANUAL_HOLD);
+    (void)want(&m, 0, 20, false);
+    pass(&m, 3000000);
+    ck_assert_int_eq(m.quantity[0], 2);
+    pass(&m, 700000);
+    ck_assert_int_eq(m.quantity[0], 20);
+}
+END_TEST
+
+START_TEST(a_write_that_heroku_did_not_keep_is_tried_again)
+{
+    lead(&m);
+    m.not_kept = true;
+    (void)want(&m, 0, 9, false);
+    m.not_kept = false;
+    ck_assert_int_eq(m.quantity[0], 4);
+    pass(&m, 65000);
+    ck_assert_ptr_nonnull(strstr(m.events, "!write_not_kept"));
+    ck_assert_int_eq(m.quantity[0], 9);
+    ck_assert_ptr_null(strstr(m.events, "human_change"));
+}
+END_TEST
+
+/* ---- errors ---- */
+
+START_TEST(an_unanswered_write_that_was_done_is_no_human)
+{
+    lead(&m);
+    m.applied_anyway = true;
+    fail_next(&m, ACT_WRITE, ACT_UNCERTAIN, 0, 1);
+    (void)want(&m, 0, 9, false);
+    pass(&m, 10000);
+    ck_assert_int_eq(m.writes, 1);
+    ck_assert_int_eq(m.quantity[0], 9);
+    ck_assert_int_eq(m.last_outcome, ACTION_DONE);
+    ck_assert_ptr_null(strstr(m.events, "human_change"));
+}
+END_TEST
+
+START_TEST(an_unanswered_write_that_was_not_done_is_tried_again)
+{
+    lead(&m);
+    fail_next(&m, ACT_WRITE, ACT_UNCERTAIN, 503, 3);
+    (void)want(&m, 0, 9, false);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_JOURNAL);
+    pass(&m, 60000);
+    ck_assert_int_eq(m.writes, 4);
+    ck_assert_int_eq(m.quantity[0], 9);
+    ck_assert_ptr_null(strstr(m.events, "human_change"));
+}
+END_TEST
+
+START_TEST(an_unanswered_write_that_shows_late_is_no_human)
+{
+    lead(&m);
+    (void)want(&m, 0, 5, false);
+    fail_next(&m, ACT_WRITE, ACT_UNCERTAIN, 0, 1);
+    fail_next(&m, ACT_READ_FORMATION, ACT_OK, 200, 0);
+    m.hold_answers = false;
+    (void)want(&m, 0, 9, false);
+    pass(&m, 3000);
+    m.quantity[0] = 9;
+    pass(&m, 120000);
+    ck_assert_ptr_null(strstr(m.events, "human_change"));
+}
+END_TEST
+
+START_TEST(a_429_waits_as_told_and_loses_nothing)
+{
+    lead(&m);
+    fail_next(&m, ACT_WRITE, ACT_RATE_LIMITED, 429, 1);
+    m.fault[ACT_WRITE].retry_after_ms = 20000;
+    (void)want(&m, 0, 9, false);
+    ck_assert_int_eq(m.last_outcome, ACTION_REFUSED);
+    pass(&m, 19000);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_BUDGET);
+    ck_assert_ptr_nonnull(strstr(m.events, "+heroku_rate_limit"));
+    pass(&m, 8000);
+    ck_assert_int_eq(m.quantity[0], 9);
+    ck_assert_ptr_nonnull(strstr(m.events, "-heroku_rate_limit"));
+}
+END_TEST
+
+START_TEST(a_401_stops_the_account_when_get_account_fails_too)
+{
+    lead(&m);
+    fail_next(&m, ACT_WRITE, ACT_ACCOUNT_BAD, 401, 1);
+    fail_next(&m, ACT_READ_ACCOUNT, ACT_ACCOUNT_BAD, 401, 1);
+    (void)want(&m, 0, 9, false);
+    pass(&m, 590000);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_ACCOUNT);
+    ck_assert_int_eq(m.quantity[0], 4);
+    ck_assert_ptr_nonnull(strstr(m.events, "+heroku_account"));
+    ck_assert(!act_account_usable(m.core, 0));
+    pass(&m, 20000);
+    ck_assert_int_eq(m.quantity[0], 9);
+    ck_assert_ptr_nonnull(strstr(m.events, "-heroku_account"));
+}
+END_TEST
+
+START_TEST(a_401_with_a_good_key_blocks_the_app)
+{
+    lead(&m);
+    fail_next(&m, ACT_WRITE, ACT_ACCOUNT_BAD, 403, 1);
+    (void)want(&m, 0, 9, false);
+    pass(&m, 2000);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_CONTROLLER);
+    pass(&m, 590000);
+    ck_assert_int_eq(m.quantity[0], 4);
+    pass(&m, 20000);
+    ck_assert_int_eq(m.quantity[0], 9);
+}
+END_TEST
+
+START_TEST(a_403_or_404_blocks_the_controller_for_ten_minutes)
+{
+    lead(&m);
+    fail_next(&m, ACT_WRITE, ACT_FORBIDDEN, 404, 1);
+    (void)want(&m, 0, 9, false);
+    pass(&m, 590000);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_CONTROLLER);
+    ck_assert_int_eq(m.writes, 1);
+    ck_assert_ptr_nonnull(strstr(m.events, "+heroku_controller"));
+    pass(&m, 20000);
+    ck_assert_int_eq(m.quantity[0], 9);
+}
+END_TEST
+
+START_TEST(an_app_that_cannot_be_read_is_blocked_for_ten_minutes)
+{
+    fail_next(&m, ACT_READ_FORMATION, ACT_FORBIDDEN, 404, 1);
+    lead(&m);
+    (void)want(&m, 0, 9, false);
+    pass(&m, 590000);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_CONTROLLER);
+    pass(&m, 20000);
+    ck_assert_int_eq(m.quantity[0], 9);
+}
+END_TEST
+
+START_TEST(a_process_type_that_is_gone_is_told_until_it_is_back)
+{
+    lead(&m);
+    (void)want(&m, 0, 6, false);
+    m.quantity[0] = -1;
+    pass(&m, 61000);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_CONTROLLER);
+    m.quantity[0] = 6;
+    pass(&m, 61000);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_NONE);
+    ck_assert_ptr_nonnull(strstr(m.events, "-heroku_controller"));
+}
+END_TEST
+
+START_TEST(a_limit_is_applied_less_the_other_process_types)
+{
+    m.others = 3;
+    lead(&m);
+    fail_next(&m, ACT_WRITE, ACT_LIMIT, 422, 1);
+    m.fault[ACT_WRITE].limit = 10;
+    (void)want(&m, 0, 20, false);
+    ck_assert_int_eq(m.quantity[0], 7);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_LIMIT);
+    pass(&m, 600000);
+    ck_assert_int_eq(m.writes, 2);
+    ck_assert_ptr_nonnull(strstr(m.events, "+heroku_limit"));
+    ck_assert_ptr_nonnull(strstr(m.events, "+unmet"));
+}
+END_TEST
+
+START_TEST(a_limit_below_what_runs_lowers_nothing)
+{
+    m.others = 3;
+    lead(&m);
+    fail_next(&m, ACT_WRITE, ACT_LIMIT, 422, 1);
+    m.fault[ACT_WRITE].limit = 2;
+    (void)want(&m, 0, 20, false);
+    pass(&m, 10000);
+    ck_assert_int_eq(m.quantity[0], 4);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_LIMIT);
+}
+END_TEST
+
+START_TEST(another_refusal_is_remembered_until_the_target_changes)
+{
+    lead(&m);
+    fail_next(&m, ACT_WRITE, ACT_REFUSED, 422, 1);
+    (void)want(&m, 0, 9, false);
+    pass(&m, 600000);
+    ck_assert_int_eq(m.writes, 1);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_REFUSED);
+    (void)want(&m, 0, 8, false);
+    ck_assert_int_eq(m.quantity[0], 8);
+    ck_assert_ptr_nonnull(strstr(m.events, "-heroku_refused"));
+}
+END_TEST
+
+START_TEST(a_conflict_reads_again_and_tries_once_more)
+{
+    lead(&m);
+    fail_next(&m, ACT_WRITE, ACT_CONFLICT, 409, 1);
+    int before = m.reads;
+    (void)want(&m, 0, 9, false);
+    ck_assert_int_eq(m.quantity[0], 9);
+    ck_assert_int_eq(m.reads, before + 1);
+    fail_next(&m, ACT_WRITE, ACT_CONFLICT, 409, 2);
+    (void)want(&m, 0, 12, false);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_RETRY);
+    pass(&m, 10000);
+    ck_assert_int_eq(m.quantity[0], 12);
+}
+END_TEST
+
+START_TEST(failed_readings_are_retried_with_growing_waits)
+{
+    fail_next(&m, ACT_READ_FORMATION, ACT_UNCERTAIN, 503, 1000);
+    lead(&m);
+    (void)want(&m, 0, 9, false);
+    pass(&m, 600000);
+    ck_assert_int_ge(1000 - m.faults[ACT_READ_FORMATION], 10);
+    ck_assert_int_le(1000 - m.faults[ACT_READ_FORMATION], 60);
+    ck_assert_ptr_nonnull(strstr(m.events, "+unmet"));
+    m.faults[ACT_READ_FORMATION] = 0;
+    pass(&m, 61000);
+    ck_assert_int_eq(m.quantity[0], 9);
+    ck_assert_ptr_nonnull(strstr(m.events, "-unmet"));
+}
+END_TEST
+
+START_TEST(a_missing_key_disables_the_account_loudly)
+{
+    act_key(m.core, 0, false, "HEROKU_API_KEY is not set", m.now);
+    lead(&m);
+    (void)want(&m, 0, 9, false);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_DISABLED);
+    ck_assert_int_eq(m.sent_count, 0);
+    ck_assert_ptr_nonnull(strstr(m.events, "+heroku_key_missing"));
+    act_key(m.core, 0, true, NULL, m.now);
+    pass(&m, 2000);
+    ck_assert_int_eq(m.quantity[0], 9);
+}
+END_TEST
+
+START_TEST(at_the_maximum_for_five_minutes_is_told_and_told_over)
+{
+    lead(&m);
+    (void)want(&m, 0, 50, false);
+    pass(&m, 290000);
+    ck_assert_ptr_null(strstr(m.events, "at_maximum"));
+    pass(&m, 20000);
+    ck_assert_ptr_nonnull(strstr(m.events, "+at_maximum"));
+    (void)want(&m, 0, 49, true);
+    ck_assert_ptr_nonnull(strstr(m.events, "-at_maximum"));
+}
+END_TEST
+
+/* ---- journal and lease ---- */
+
+START_TEST(an_open_intent_of_before_waits_and_is_settled_by_a_reading)
+{
+    m.quantity[0] = 9;
+    act_lead(m.core, 0, 8, m.now);
+    struct intent intent = {.controller = 100,
+                            .from = 4,
+                            .to = 9,
+                            .epoch = 7,
+                            .open = true,
+                            .confirmed = 4,
+                            .manual_floor = -1};
+    act_journal_entry(m.core, 0, &intent, m.now);
+    act_journal_loaded(m.core, 0, m.now);
+    settle(&m);
+    (void)want(&m, 0, 12, false);
+    pass(&m, ACT_SETTLE_MS - 1000);
+    ck_assert_int_eq(m.reads, 0);
+    pass(&m, 3000);
+    ck_assert_int_eq(m.ends, 2);
+    ck_assert_int_eq(m.quantity[0], 12);
+    ck_assert_ptr_null(strstr(m.events, "human_change"));
+}
+END_TEST
+
+START_TEST(a_human_change_while_we_were_down_is_seen)
+{
+    act_lead(m.core, 0, 8, m.now);
+    struct intent intent = {
+        .controller = 100, .from = 9, .to = 9, .confirmed = 9, .manual_floor = -1};
+    act_journal_entry(m.core, 0, &intent, m.now);
+    act_journal_loaded(m.core, 0, m.now);
+    settle(&m);
+    pass(&m, 1000);
+    (void)want(&m, 0, 12, false);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_MANUAL_HOLD);
+}
+END_TEST
+
+START_TEST(a_hold_of_the_journal_lasts_no_longer_than_configured)
+{
+    act_lead(m.core, 0, 8, m.now);
+    struct intent intent = {.controller = 100,
+                            .confirmed = 4,
+                            .manual_floor = 0,
+                            .manual_until_ms = m.now.wall_ms + INT64_C(1000000000)};
+    act_journal_entry(m.core, 0, &intent, m.now);
+    act_journal_loaded(m.core, 0, m.now);
+    settle(&m);
+    (void)want(&m, 0, 12, false);
+    pass(&m, 3590000);
+    ck_assert_int_eq(m.quantity[0], 4);
+    pass(&m, 20000);
+    ck_assert_int_eq(m.quantity[0], 12);
+}
+END_TEST
+
+START_TEST(a_lost_lease_stops_writing_at_once)
+{
+    lead(&m);
+    m.begin_answer = DYN_FENCED;
+    (void)want(&m, 0, 9, false);
+    pass(&m, 60000);
+    ck_assert_int_eq(m.writes, 0);
+    ck_assert_int_eq(m.fenced, 1);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_JOURNAL);
+}
+END_TEST
+
+START_TEST(an_intent_that_cannot_be_recorded_is_not_acted_upon)
+{
+    lead(&m);
+    m.begin_answer = DYN_TIMEOUT;
+    (void)want(&m, 0, 9, false);
+    pass(&m, 10000);
+    ck_assert_int_eq(m.writes, 0);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_JOURNAL);
+    m.begin_answer = DYN_BUSY;
+    pass(&m, 3000);
+    ck_assert_int_eq(m.writes, 0);
+    ck_assert_int_ge(m.ends, 1);
+    m.begin_answer = DYN_OK;
+    pass(&m, 3000);
+    ck_assert_int_eq(m.quantity[0], 9);
+}
+END_TEST
+
+START_TEST(a_lease_lost_between_journal_and_request_sends_nothing)
+{
+    lead(&m);
+    m.hold_answers = true;
+    (void)want(&m, 0, 9, false);
+    ck_assert_int_eq(m.sent_count, 1); /* maintenance */
+    m.hold_answers = false;
+    struct act_request request = m.sent[--m.sent_count];
+    m.hold_answers = true;
+    answer_one(&m, request);
+    ck_assert_int_eq(m.begun_count, 1);
+    act_unlead(m.core, 0, m.now);
+    m.hold_answers = false;
+    settle(&m);
+    pass(&m, 5000);
+    ck_assert_int_eq(m.writes, 0);
+}
+END_TEST
+
+START_TEST(a_drain_starts_nothing_new)
+{
+    lead(&m);
+    act_drain(m.core);
+    (void)want(&m, 0, 9, false);
+    pass(&m, 120000);
+    ck_assert_int_eq(m.writes, 0);
+    ck_assert_uint_eq(act_in_flight(m.core, 0), 0);
+}
+END_TEST
+
+/* ---- budget, shares, reload ---- */
+
+START_TEST(two_keys_of_one_account_share_one_budget)
+{
+    teardown();
+    model_init(&m, 2, 2);
+    m.identity[1] = "one";
+    lead(&m);
+    ck_assert_int_eq(act_tokens(m.core, 0), act_tokens(m.core, 1));
+    int64_t before = act_tokens(m.core, 1);
+    (void)want(&m, 0, 9, false);
+    ck_assert_int_lt(act_tokens(m.core, 1), before);
+    teardown();
+    model_init(&m, 2, 2);
+    lead(&m);
+    fail_next(&m, ACT_WRITE, ACT_RATE_LIMITED, 429, 1);
+    (void)want(&m, 0, 9, false);
+    (void)want(&m, 1, 9, false);
+    ck_assert_int_eq(m.quantity[0], 4);
+    ck_assert_int_eq(m.quantity[1], 9);
+}
+END_TEST
+
+START_TEST(the_greatest_relative_shortage_goes_first)
+{
+    teardown();
+    model_init(&m, 4, 1);
+    m.quantity[0] = 20;
+    m.quantity[1] = 2;
+    lead(&m);
+    fail_next(&m, ACT_WRITE, ACT_RATE_LIMITED, 429, 1);
+    m.fault[ACT_WRITE].retry_after_ms = 1000;
+    (void)want(&m, 3, 5, false); /* brings the wait */
+    (void)want(&m, 0, 30, false);
+    (void)want(&m, 1, 10, false);
+    m.hold_answers = true;
+    m.sent_count = 0;
+    for (int i = 0; i < 20 && m.sent_count == 0; i++) {
+        m.now.boot_ms += 250;
+        act_tick(m.core, m.now);
+        if (m.sent_count > 0 && m.sent[0].kind == ACT_READ_LIMITS) {
+            struct act_request request = m.sent[0];
+            memmove(m.sent, m.sent + 1, (size_t)--m.sent_count * sizeof *m.sent);
+            answer_one(&m, request);
+        }
+    }
+    ck_assert_int_gt(m.sent_count, 0);
+    ck_assert_str_eq(m.sent[0].app, "beta");
+}
+END_TEST
+
+START_TEST(a_reload_keeps_what_is_known)
+{
+    lead(&m);
+    (void)want(&m, 0, 9, false);
+    struct config next = m.config;
+    struct config_controller controller = m.controllers[0];
+    struct config_app app = m.apps[0];
+    controller.max_resource = 8;
+    app.controllers = &controller;
+    next.apps = &app;
+    ck_assert_int_eq(act_core_reload(m.core, &next, m.now), DYN_OK);
+    struct actual actual;
+    ck_assert_int_eq(act_explain(m.core, 100, m.now, &actual), DYN_OK);
+    ck_assert_int_eq(actual.running, 9);
+    ck_assert_int_eq(actual.target, -1);
+    ck_assert_int_eq(want(&m, 0, 9, false), DYN_REFUSED);
+    pass(&m, 1000);
+    ck_assert_int_eq(m.quantity[0], 9);
+    next.apps_count = 0;
+    ck_assert_int_eq(act_core_reload(m.core, &next, m.now), DYN_OK);
+    ck_assert_int_eq(act_explain(m.core, 100, m.now, &actual), DYN_NOTFOUND);
+}
+END_TEST
+
+START_TEST(answers_after_a_reload_find_their_app)
+{
+    lead(&m);
+    pass(&m, 20000);
+    m.hold_answers = true;
+    (void)want(&m, 0, 9, false);
+    ck_assert_int_eq(m.sent_count, 1);
+    struct config next = m.config;
+    ck_assert_int_eq(act_core_reload(m.core, &next, m.now), DYN_OK);
+    m.hold_answers = false;
+    settle(&m);
+    pass(&m, 1000);
+    ck_assert_int_eq(m.quantity[0], 9);
+    ck_assert_uint_eq(act_in_flight(m.core, 0), 0);
+    m.hold_answers = true;
+    pass(&m, 20000);
+    (void)want(&m, 0, 12, false);
+    next.apps_count = 0;
+    ck_assert_int_eq(act_core_reload(m.core, &next, m.now), DYN_OK);
+    m.hold_answers = false;
+    settle(&m);
+    ck_assert_int_eq(m.quantity[0], 9);
+    ck_assert_uint_eq(act_in_flight(m.core, 0), 0);
+}
+END_TEST
+
+static uint64_t dice_state;
+static uint64_t dice(uint64_t sides)
+{
+    dice_state = dice_state * UINT64_C(6364136223846793005) + 1442695040888963407u;
+    return (dice_state >> 33) % sides;
+}
+
+static void random_fault(void)
+{
+    static const enum act_class classes[] = {ACT_NOT_SENT,  ACT_UNCERTAIN, ACT_ACCOUNT_BAD,
+                                             ACT_FORBIDDEN, ACT_CONFLICT,  ACT_LIMIT,
+                                             ACT_REFUSED,   ACT_UNCERTAIN, ACT_RATE_LIMITED};
+    enum act_request_kind kind = (enum act_request_kind)(1 + dice(ACT_WRITE));
+    enum act_class class = classes[dice(sizeof classes / sizeof *classes)];
+    fail_next(&m, kind, class, 500, 1 + (int)dice(3));
+    m.fault[kind].limit = class == ACT_LIMIT ? (int32_t)dice(60) : -1;
+    m.applied_anyway = class == ACT_UNCERTAIN && dice(2) == 0;
+}
+
+/* Never two in flight an app, never an equal quantity, never out of range: checked in the model's
+ * callbacks. Never below what a raise_only target found running, never a token too many: here. */
+START_TEST(a_random_walk_breaks_no_invariant)
+{
+    teardown();
+    model_init(&m, 4, 1);
+    dice_state = (uint64_t)_i + 1;
+    m.tokens = m.tokens_max = 20 + (int64_t)dice(200);
+    m.refill_ms = 1000 + (int64_t)dice(5000);
+    lead(&m);
+    for (int step = 0; step < 3000; step++) {
+        size_t app = dice(4);
+        switch (dice(10)) {
+        case 0:
+        case 1:
+        case 2:
+            m.lowest_checked = true;
+            for (size_t i = 0; i < 4; i++) {
+                struct actual actual;
+                ck_assert_int_eq(act_explain(m.core, 100 + i, m.now, &actual), DYN_OK);
+                m.lowest[i] = actual.raise_only && actual.running > 0 ? actual.running : 0;
+            }
+            m.lowest[app] = 0;
+            (void)want(&m, app, (int32_t)dice(60), dice(3) == 0);
+            m.lowest_checked = false;
+            break;
+        case 3:
+            random_fault();
+            break;
+        case 4:
+            m.quantity[app] = (int32_t)dice(30);
+            break;
+        case 5:
+            act_unlead(m.core, 0, m.now);
+            act_lead(m.core, 0, 7 + (uint64_t)step, m.now);
+            act_journal_loaded(m.core, 0, m.now);
+            settle(&m);
+            break;
+        default:
+            mark(&m);
+            pass(&m, (int64_t)dice(40) * 250);
+            break;
+        }
+        m.events[0] = '\0';
+        ck_assert_int_eq(m.overdrawn, 0);
+    }
+    ck_assert_int_gt(m.writes, 10);
+    /* I6: left in peace, everything ends at its target or a guard says why. */
+    memset(m.faults, 0, sizeof m.faults);
+    for (int i = 0; i < 4; i++) {
+        pass(&m, 2000000);
+        m.events[0] = '\0';
+    }
+    for (size_t i = 0; i < 4; i++) {
+        struct actual actual;
+        ck_assert_int_eq(act_explain(m.core, 100 + i, m.now, &actual), DYN_OK);
+        ck_assert(actual.running == actual.target || actual.guard != GUARD_NONE);
+        ck_assert_int_eq(m.in_flight[i], 0);
+    }
+}
+END_TEST
+
+START_TEST(the_same_events_give_the_same_effects)
+{
+    int writes[2];
+    int64_t tokens[2];
+    for (int i = 0; i < 2; i++) {
+        teardown();
+        model_init(&m, 4, 1);
+        fail_next(&m, ACT_WRITE, ACT_UNCERTAIN, 503, 5);
+        lead(&m);
+        for (size_t app = 0; app < 4; app++) {
+            (void)want(&m, app, 9, false);
+        }
+        pass(&m, 30000);
+        writes[i] = m.writes;
+        tokens[i] = m.tokens;
+    }
+    ck_assert_int_eq(writes[0], writes[1]);
+    ck_assert_int_eq(tokens[0], tokens[1]);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("actuator_core");
+    TCase *tcase = tcase_create("actuator_core");
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_set_timeout(tcase, 60);
+    tcase_add_test(tcase, nothing_is_asked_before_the_lease_and_the_journal);
+    tcase_add_test(tcase, a_rise_is_written_at_once_through_the_journal);
+    tcase_add_test(tcase, an_equal_quantity_is_never_written);
+    tcase_add_test(tcase, heroku_is_read_once_a_minute);
+    tcase_add_test(tcase, a_change_rests_on_a_fresh_reading);
+    tcase_add_test(tcase, a_fall_goes_by_a_quarter_and_waits_between);
+    tcase_add_test(tcase, a_target_out_of_range_is_refused_and_told);
+    tcase_add_test(tcase, an_epoch_that_is_over_is_ignored);
+    tcase_add_test(tcase, a_target_of_another_partition_or_app_is_ignored);
+    tcase_add_test(tcase, a_raise_only_target_lets_nothing_fall);
+    tcase_add_test(tcase, an_old_mark_lets_nothing_fall_and_holds_no_rise);
+    tcase_add_test(tcase, mode_off_asks_nothing);
+    tcase_add_test(tcase, mode_shadow_reads_and_tells_its_decision_once);
+    tcase_add_test(tcase, mode_raise_only_raises_only);
+    tcase_add_test(tcase, the_up_cooldown_holds_the_next_rise);
+    tcase_add_test(tcase, the_down_cooldown_holds_the_next_fall);
+    tcase_add_test(tcase, max_step_up_goes_by_steps);
+    tcase_add_test(tcase, changes_an_hour_are_bounded);
+    tcase_add_test(tcase, zero_is_left_alone_until_it_ends);
+    tcase_add_test(tcase, maintenance_is_left_alone_until_it_ends);
+    tcase_add_test(tcase, a_pause_holds_until_it_is_taken_back);
+    tcase_add_test(tcase, raised_by_hand_is_a_floor_for_manual_hold);
+    tcase_add_test(tcase, lowered_by_hand_moves_nothing_for_manual_hold);
+    tcase_add_test(tcase, a_write_that_heroku_did_not_keep_is_tried_again);
+    tcase_add_test(tcase, an_unanswered_write_that_was_done_is_no_human);
+    tcase_add_test(tcase, an_unanswered_write_that_was_not_done_is_tried_again);
+    tcase_add_test(tcase, an_unanswered_write_that_shows_late_is_no_human);
+    tcase_add_test(tcase, a_429_waits_as_told_and_loses_nothing);
+    tcase_add_test(tcase, a_401_stops_the_account_when_get_account_fails_too);
+    tcase_add_test(tcase, a_401_with_a_good_key_blocks_the_app);
+    tcase_add_test(tcase, a_403_or_404_blocks_the_controller_for_ten_minutes);
+    tcase_add_test(tcase, an_app_that_cannot_be_read_is_blocked_for_ten_minutes);
+    tcase_add_test(tcase, a_process_type_that_is_gone_is_told_until_it_is_back);
+    tcase_add_test(tcase, a_limit_is_applied_less_the_other_process_types);
+    tcase_add_test(tcase, a_limit_below_what_runs_lowers_nothing);
+    tcase_add_test(tcase, another_refusal_is_remembered_until_the_target_changes);
+    tcase_add_test(tcase, a_conflict_reads_again_and_tries_once_more);
+    tcase_add_test(tcase, failed_readings_are_retried_with_growing_waits);
+    tcase_add_test(tcase, a_missing_key_disables_the_account_loudly);
+    tcase_add_test(tcase, at_the_maximum_for_five_minutes_is_told_and_told_over);
+    tcase_add_test(tcase, an_open_intent_of_before_waits_and_is_settled_by_a_reading);
+    tcase_add_test(tcase, a_human_change_while_we_were_down_is_seen);
+    tcase_add_test(tcase, a_hold_of_the_journal_lasts_no_longer_than_configured);
+    tcase_add_test(tcase, a_lost_lease_stops_writing_at_once);
+    tcase_add_test(tcase, an_intent_that_cannot_be_recorded_is_not_acted_upon);
+    tcase_add_test(tcase, a_lease_lost_between_journal_and_request_sends_nothing);
+    tcase_add_test(tcase, a_drain_starts_nothing_new);
+    tcase_add_test(tcase, two_keys_of_one_account_share_one_budget);
+    tcase_add_test(tcase, the_greatest_relative_shortage_goes_first);
+    tcase_add_test(tcase, a_reload_keeps_what_is_known);
+    tcase_add_test(tcase, answers_after_a_reload_find_their_app);
+    tcase_add_loop_test(tcase, a_random_walk_breaks_no_invariant, 0, 12);
+    tcase_add_test(tcase, the_same_events_give_the_same_effects);
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
