@@ -46,6 +46,7 @@ struct entry_id fold_last(const struct fold *fold)
 void fold_counts(const struct fold *fold, struct fold_counts *out)
 {
     *out = fold->counts;
+    out->controllers = fold->plan.controllers_count;
     out->inputs = fold->plan.inputs_count;
     out->bytes = sizeof(*fold) + fold_plan_bytes(&fold->plan);
 }

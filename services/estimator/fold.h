@@ -69,7 +69,7 @@ struct entry_id fold_last(const struct fold *fold);
 
 struct fold_counts {
     uint64_t samples, good, failed, unknown, late, lost, malformed, ticks, ticks_ignored, jumps;
-    size_t inputs, bytes; /* bytes: all memory of the fold but the configuration */
+    size_t controllers, inputs, bytes; /* bytes: all memory of the fold but the configuration */
 };
 void fold_counts(const struct fold *fold, struct fold_counts *out);
 

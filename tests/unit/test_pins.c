@@ -1,0 +1,86 @@
+#include "estimator/pins.h"
+
+#include <check.h>
+#include <stdlib.h>
+
+static struct config_controller controllers[3] = {
+    {.name = "dynos", .id = 1, .max_resource = 20},
+    {.name = "workers", .id = 2, .max_resource = 5},
+    {.name = "dynos", .id = 3, .max_resource = 20},
+};
+static struct config_app apps[2] = {
+    {.name = "shop", .partition = 0, .controllers = controllers, .controllers_count = 2},
+    {.name = "blog", .partition = 1, .controllers = &controllers[2], .controllers_count = 1},
+};
+static const struct config config = {.apps = apps, .apps_count = 2};
+static struct pins pins;
+static struct tick tick;
+
+static void setup(void)
+{
+    pins.count = 0;
+}
+
+static dyn_err command(enum command_verb verb, const char *app, const char *controller,
+                       int32_t rung, int64_t until_ms)
+{
+    struct command given = {.verb = verb,
+                            .app = dyn_str_from(app),
+                            .controller = dyn_str_from(controller),
+                            .rung = rung,
+                            .until_ms = until_ms};
+    return pins_command(&pins, &config, &given);
+}
+
+START_TEST(a_pin_stands_in_its_partitions_tick_until_its_time)
+{
+    ck_assert_int_eq(command(COMMAND_PIN, "shop", "dynos", 7, 5000), DYN_OK);
+    pins_fill(&pins, &config, 0, 4999, &tick);
+    ck_assert_uint_eq(tick.pins_count, 1);
+    ck_assert_uint_eq(tick.pins[0].controller, 1);
+    ck_assert_int_eq(tick.pins[0].rung, 7);
+    pins_fill(&pins, &config, 1, 4999, &tick);
+    ck_assert_uint_eq(tick.pins_count, 0);
+    pins_fill(&pins, &config, 0, 5000, &tick);
+    ck_assert_uint_eq(tick.pins_count, 0);
+    ck_assert_uint_eq(pins.count, 0);
+}
+END_TEST
+
+START_TEST(a_newer_pin_replaces_and_an_unpin_removes)
+{
+    ck_assert_int_eq(command(COMMAND_PIN, "shop", "", 3, INT64_MAX), DYN_OK);
+    ck_assert_int_eq(command(COMMAND_PIN, "shop", "dynos", 9, INT64_MAX), DYN_OK);
+    pins_fill(&pins, &config, 0, 1, &tick);
+    ck_assert_uint_eq(tick.pins_count, 2);
+    ck_assert_int_eq(command(COMMAND_UNPIN, "shop", "", 0, 0), DYN_OK);
+    pins_fill(&pins, &config, 0, 1, &tick);
+    ck_assert_uint_eq(tick.pins_count, 0);
+}
+END_TEST
+
+START_TEST(what_cannot_be_pinned_is_refused)
+{
+    ck_assert_int_eq(command(COMMAND_PIN, "nope", "", 3, INT64_MAX), DYN_NOTFOUND);
+    ck_assert_int_eq(command(COMMAND_PIN, "shop", "workers", 6, INT64_MAX), DYN_RANGE);
+    ck_assert_int_eq(command(COMMAND_PIN, "shop", "dynos", 0, INT64_MAX), DYN_RANGE);
+    ck_assert_int_eq(command(COMMAND_PAUSE, "shop", "", 0, INT64_MAX), DYN_OK);
+    ck_assert_uint_eq(pins.count, 0);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("pins");
+    TCase *tests = tcase_create("pins");
+    tcase_add_checked_fixture(tests, setup, NULL);
+    tcase_add_test(tests, a_pin_stands_in_its_partitions_tick_until_its_time);
+    tcase_add_test(tests, a_newer_pin_replaces_and_an_unpin_removes);
+    tcase_add_test(tests, what_cannot_be_pinned_is_refused);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
