@@ -19,6 +19,7 @@ struct estimator {
     struct lead *leads[DYN_PARTITIONS_MAX]; /* NULL: not led now */
     bool patient[DYN_PARTITIONS_MAX];       /* another estimator took it from us */
     char run_id[64];                        /* of the Redis that we knew last; "": none yet */
+    bool commanding;                        /* the command connection stands, and fits */
     bool reading;                           /* the reader's connection stands */
     uint32_t breaks;                        /* for the next first ticks */
     struct metric *lag;
@@ -42,8 +43,7 @@ static void estimator_end_leads(struct estimator *estimator, bool release)
 static void estimator_lead(void *arg)
 {
     struct estimator *estimator = arg;
-    if (!bus_is_ready(estimator->service->bus) || !estimator->reading ||
-        estimator->service->draining) {
+    if (!estimator->commanding || !estimator->reading || estimator->service->draining) {
         return;
     }
     for (uint32_t p = 0; p < estimator_partitions(estimator); p++) {
@@ -61,7 +61,7 @@ static void estimator_lead_over(void *arg, uint32_t partition, bool fenced, cons
     struct estimator *estimator = arg;
     estimator->leads[partition] = NULL;
     estimator->patient[partition] = fenced;
-    if (bus_is_ready(estimator->service->bus)) {
+    if (estimator->commanding) {
         dyn_log(DYN_LOG_WARN, fenced ? "lease_lost" : "lead_ended", "partition=%" PRIu32 " msg=%s",
                 partition, dyn_log_quoted(why));
     }
@@ -244,22 +244,25 @@ static dyn_err estimator_start(struct service *service, struct dyn_error *error)
 static void estimator_redis_ready(struct service *service, struct dyn_str run_id)
 {
     struct estimator *estimator = service->state;
+    estimator->commanding = true;
     estimator_new_history(estimator, run_id, false);
     estimator_lead(estimator);
 }
 
 static void estimator_redis_lost(struct service *service, const char *why)
 {
+    struct estimator *estimator = service->state;
     (void)why;
-    estimator_end_leads(service->state, false);
+    estimator->commanding = false;
+    estimator_end_leads(estimator, false);
 }
 
 /* Another configuration is another fold: each partition is taken anew, under a new epoch. */
 static void estimator_reload(struct service *service, struct config *next)
 {
     struct estimator *estimator = service->state;
+    (void)next; /* service->config is it when the timer fires */
     estimator_end_leads(estimator, false);
-    service->config = next;
     dyn_timer_start(estimator->retry, 0, 0);
 }
 
