@@ -10,8 +10,7 @@
 #define LEAD_REPORTS_MAX (48 * 1024) /* bytes of reports in one entry, below DYN_ENTRY_MAX */
 #define LEAD_VALUES_SHARE 3 / 4      /* of redis.max_bytes, for the values of all partitions */
 #define LEAD_ARGS_MAX (16 + 2 * DYN_PUBLISH_MAX)
-#define LEAD_REPORTS_KEPT 600 /* entries: five minutes of a large partition, more of a small one \
-                               */
+#define LEAD_REPORTS_KEPT 600 /* entries: five minutes of a large partition */
 
 struct lead {
     struct lead_host host;

@@ -1,0 +1,318 @@
+#include "support_program.h"
+#include "support_redis.h"
+
+#include "common/bus.h"
+#include "common/config.h"
+#include "common/message.h"
+
+#include <check.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+/* The real estimator and a real Redis; the test is the collector, and reads what is published. */
+
+static struct support_redis *redis;
+static struct support_file *file;
+static struct program *estimator;
+static struct pack_reader *reader;
+static struct config *config;
+static uint64_t series;
+static uint64_t seq;
+
+static const char *program_path(void)
+{
+    static char path[1024];
+    snprintf(path, sizeof(path), "%s/services/dynosaur-estimator", getenv("DYN_BUILD"));
+    return path;
+}
+
+static void start_estimator(void)
+{
+    const char *const argv[] = {
+        program_path(),           "--config", support_file_path(file), "--redis",
+        support_redis_url(redis), "--http",   "127.0.0.1:0",           NULL};
+    estimator = program_start(argv);
+}
+
+static void configure(int hysteresis_period, int per_resource)
+{
+    support_file_write(file,
+                       "version: 2\n"
+                       "redis: {partitions: 1}\n"
+                       "accounts: {main: {heroku_api_key: \"${KEY:-none}\"}}\n"
+                       "apps:\n"
+                       "  shop:\n"
+                       "    account: main\n"
+                       "    scaler: {interval: 1}\n"
+                       "    controller_plugins:\n"
+                       "      - name: dynos\n"
+                       "        type: dynos\n"
+                       "        max_resource: 50\n"
+                       "        input_plugins:\n"
+                       "          - {name: wave, type: sine, interval: 1, per_resource: %d, "
+                       "hysteresis_period: %d, max_gap: 15}\n",
+                       per_resource, hysteresis_period);
+}
+
+static void setup(void)
+{
+    redis = support_redis_new(&(struct support_redis_options){.append_only = true});
+    support_redis_load_functions(redis);
+    char schema[16];
+    snprintf(schema, sizeof(schema), "%d", MESSAGE_SCHEMA);
+    support_redis_call(redis, "HSET", "dyn:setup", "partitions", "1", "functions",
+                       bus_functions_version, "schema", schema, NULL);
+    file = support_file_new("dynosaur.yaml");
+    configure(2, 10);
+    struct dyn_error error = {""};
+    config = config_load(support_file_path(file), &error);
+    ck_assert_msg(config != NULL, "%s", error.text);
+    series = config->apps[0].controllers[0].inputs[0].series;
+    reader = pack_reader_new();
+    seq = 0;
+    start_estimator();
+    program_await(estimator, "event=leading");
+}
+
+static void teardown(void)
+{
+    program_free(estimator);
+    pack_reader_free(reader);
+    config_free(config);
+    support_file_free(file);
+    support_redis_free(redis);
+}
+
+static void say(double value)
+{
+    struct dyn_buf out;
+    dyn_buf_init(&out, DYN_ENTRY_MAX);
+    struct sample sample = {.series = series, .status = SAMPLE_GOOD, .value = value};
+    struct batch batch = {.member = DYN_STR("test"), .seq = ++seq, .count = 1};
+    message_write_batch(&out, &batch, &sample);
+    const char *argv[] = {"XADD", "dyn:{0}:values", "*", "m", dyn_buf_text(&out)};
+    size_t lengths[] = {4, 14, 1, 1, out.len};
+    support_redis_call_bytes(redis, 5, argv, lengths);
+    dyn_buf_fini(&out);
+}
+
+/* The newest target of the one controller; rung 0: none yet. */
+static struct target newest(void)
+{
+    static char bytes[DYN_ENTRY_MAX];
+    struct target target = {0};
+    char field[32];
+    snprintf(field, sizeof(field), "%016llx",
+             (unsigned long long)config->apps[0].controllers[0].id);
+    /* The message has bytes that text cannot carry: ask for it in hex. */
+    const char *hex = support_redis_call(
+        redis, "EVAL_RO",
+        "local v=redis.call('HGET',KEYS[1],ARGV[1]); if not v then return '' end; "
+        "return (v:gsub('.', function(c) return string.format('%02x', c:byte()) end))",
+        "1", "dyn:{0}:newest", field, NULL);
+    size_t len = 0;
+    unsigned byte = 0;
+    while (sscanf(hex + 2 * len, "%2x", &byte) == 1 && len < sizeof(bytes)) {
+        bytes[len++] = (char)byte;
+    }
+    if (len == 0) {
+        return target;
+    }
+    ck_assert_int_eq(pack_reader_start(reader, (struct dyn_str){bytes, len}), DYN_OK);
+    ck_assert_int_eq(message_read_kind(reader), MESSAGE_TARGET);
+    ck_assert_int_eq(message_read_target(reader, &target), DYN_OK);
+    return target;
+}
+
+static void nap(void)
+{
+    nanosleep(&(struct timespec){0, 20000000}, NULL);
+}
+
+/* Poll until the newest target is `rung`, saying `value` every 200 ms; seconds at most. */
+static struct target await_rung(int32_t rung, double value, int seconds)
+{
+    struct target target = {0};
+    for (int i = 0; i < seconds * 50; i++) {
+        if (i % 10 == 0 && value >= 0) {
+            say(value);
+        }
+        target = newest();
+        if (target.rung == rung) {
+            return target;
+        }
+        nap();
+    }
+    ck_abort_msg("rung %d did not come; the last was %d\n%s", rung, target.rung,
+                 program_output(estimator));
+    return target;
+}
+
+START_TEST(a_rise_is_published_at_once_and_a_fall_after_the_window)
+{
+    struct target target = await_rung(10, 93, 5);
+    ck_assert_int_eq(target.inputs[0].estimate, 10);
+    target = await_rung(4, 33, 15);
+    ck_assert(!target.raise_only);
+    ck_assert_int_eq(program_http(estimator, "/readyz"), 200);
+    ck_assert_int_eq(program_http(estimator, "/metrics"), 200);
+    ck_assert_ptr_nonnull(strstr(program_body(estimator), "dynosaur_partitions_led 1"));
+}
+END_TEST
+
+/* The first target of a later epoch than `epoch`. */
+static struct target await_epoch_after(uint64_t epoch)
+{
+    struct target target = newest();
+    for (int i = 0; i < 1000 && target.epoch <= epoch; i++) {
+        nap();
+        target = newest();
+    }
+    ck_assert_msg(target.epoch > epoch, "no later epoch:\n%s", program_output(estimator));
+    return target;
+}
+
+START_TEST(a_killed_estimators_successor_remembers_the_window)
+{
+    configure(600, 10);
+    program_signal(estimator, SIGHUP);
+    program_await(estimator, "event=leading");
+    uint64_t epoch = await_rung(10, 93, 5).epoch;
+    say(33);
+    program_signal(estimator, SIGKILL);
+    ck_assert_int_eq(program_end(estimator), 128 + SIGKILL);
+    program_free(estimator);
+    start_estimator();
+    program_await(estimator, "event=leading");
+    struct target target = await_epoch_after(epoch);
+    ck_assert_int_eq(target.rung, 10);
+    ck_assert_double_eq(target.inputs[0].value, 33);
+    ck_assert_double_eq(target.inputs[0].max, 93);
+}
+END_TEST
+
+START_TEST(a_killed_redis_leads_to_raise_only_until_covered_again)
+{
+    await_rung(10, 93, 5);
+    uint64_t epoch = await_rung(4, 33, 15).epoch;
+    support_redis_kill(redis);
+    program_await(estimator, "event=redis_away");
+    support_redis_start(redis);
+    program_await(estimator, "event=leading");
+    struct target target = await_epoch_after(epoch);
+    ck_assert(target.raise_only);
+    for (int i = 0; i < 1000 && target.raise_only; i++) {
+        if (i % 10 == 0) {
+            say(33);
+        }
+        nap();
+        target = newest();
+    }
+    ck_assert(!target.raise_only);
+    ck_assert_int_eq(target.rung, 4);
+}
+END_TEST
+
+START_TEST(another_leader_fences_this_one_off)
+{
+    await_rung(10, 93, 5);
+    char epoch[64];
+    char beat[64];
+    /* Another takes the lease between two beats: try until the compare-and-set holds. */
+    const char *answer = "FENCED";
+    for (int i = 0; i < 50 && strstr(answer, "FENCED") != NULL; i++) {
+        snprintf(epoch, sizeof(epoch), "%s",
+                 support_redis_call(redis, "HGET", "dyn:{0}:lease", "epoch", NULL));
+        snprintf(beat, sizeof(beat), "%s",
+                 support_redis_call(redis, "HGET", "dyn:{0}:lease", "beat", NULL));
+        epoch[strcspn(epoch, "\n")] = 0;
+        beat[strcspn(beat, "\n")] = 0;
+        answer = support_redis_call(redis, "FCALL", "dyn_acquire", "1", "dyn:{0}:lease", "other",
+                                    epoch, beat, NULL);
+    }
+    program_await(estimator, "event=lease_lost");
+    ck_assert_int_eq(program_http(estimator, "/readyz"), 503);
+}
+END_TEST
+
+START_TEST(a_pin_reaches_the_target_through_a_tick)
+{
+    await_rung(10, 93, 5);
+    struct dyn_buf out;
+    dyn_buf_init(&out, DYN_ENTRY_MAX);
+    struct command command = {.verb = COMMAND_PIN,
+                              .app = DYN_STR("shop"),
+                              .rung = 17,
+                              .until_ms = INT64_MAX,
+                              .who = DYN_STR("test")};
+    message_write_command(&out, &command);
+    const char *argv[] = {"XADD", "dyn:commands", "*", "m", dyn_buf_text(&out)};
+    size_t lengths[] = {4, 12, 1, 1, out.len};
+    support_redis_call_bytes(redis, 5, argv, lengths);
+    dyn_buf_fini(&out);
+    struct target target = await_rung(17, -1, 5);
+    ck_assert_int_eq(target.reason, TARGET_PINNED);
+}
+END_TEST
+
+START_TEST(a_reload_begins_a_new_epoch_and_applies_at_once)
+{
+    uint64_t epoch = await_rung(10, 93, 5).epoch;
+    configure(2, 5);
+    program_signal(estimator, SIGHUP);
+    struct target target = await_rung(19, 93, 10);
+    ck_assert_uint_gt(target.epoch, epoch);
+}
+END_TEST
+
+START_TEST(sigterm_gives_the_lease_up_and_exits_with_0)
+{
+    await_rung(10, 93, 5);
+    program_signal(estimator, SIGTERM);
+    ck_assert_int_eq(program_end(estimator), 0);
+    ck_assert_ptr_nonnull(
+        strstr(support_redis_call(redis, "HGET", "dyn:{0}:lease", "owner", NULL), "(nil)"));
+}
+END_TEST
+
+START_TEST(garbage_in_the_log_is_counted_and_passed_over)
+{
+    support_redis_call(redis, "XADD", "dyn:{0}:values", "*", "m", "garbage", NULL);
+    support_redis_call(redis, "XADD", "dyn:{0}:values", "*", "other", "x", NULL);
+    await_rung(10, 93, 5);
+    for (int i = 0; i < 100; i++) {
+        ck_assert_int_eq(program_http(estimator, "/metrics"), 200);
+        if (strstr(program_body(estimator), "dynosaur_entries_malformed_total 2") != NULL) {
+            return;
+        }
+        nap();
+    }
+    ck_abort_msg("%s", program_body(estimator));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("estimator");
+    TCase *tests = tcase_create("estimator");
+    tcase_set_timeout(tests, 60);
+    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_test(tests, a_rise_is_published_at_once_and_a_fall_after_the_window);
+    tcase_add_test(tests, a_killed_estimators_successor_remembers_the_window);
+    tcase_add_test(tests, a_killed_redis_leads_to_raise_only_until_covered_again);
+    tcase_add_test(tests, another_leader_fences_this_one_off);
+    tcase_add_test(tests, a_pin_reaches_the_target_through_a_tick);
+    tcase_add_test(tests, a_reload_begins_a_new_epoch_and_applies_at_once);
+    tcase_add_test(tests, sigterm_gives_the_lease_up_and_exits_with_0);
+    tcase_add_test(tests, garbage_in_the_log_is_counted_and_passed_over);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
