@@ -156,6 +156,31 @@ static dyn_err account_read(struct config_loader *loader, const struct config_no
 
 /* ---- the app ---- */
 
+/* Two controllers of one process type would set it in turns, for ever. */
+static dyn_err controller_unique(struct config_loader *loader, const struct config_node *node,
+                                 const struct config_app *app,
+                                 const struct config_controller *controller)
+{
+    for (size_t i = 0; i < app->controllers_count; i++) {
+        const struct config_controller *other = &app->controllers[i];
+
+        if (strcmp(other->name, controller->name) == 0) {
+            return config_refuse(loader, config_node_get(node, "name"),
+                                 "found \"%s\" again, expected each controller's name once in an "
+                                 "app (first on line %d)",
+                                 controller->name, other->origin.line);
+        }
+        if (strcmp(other->process_type, controller->process_type) == 0) {
+            return config_refuse_at(loader->error, node->file, node->line, node->column,
+                                    "process_type",
+                                    "found %s, which controller \"%s\" scales already, expected "
+                                    "another",
+                                    controller->process_type, other->name);
+        }
+    }
+    return DYN_OK;
+}
+
 static dyn_err controllers_read(struct config_loader *loader, const struct config_node *map,
                                 const struct config_levels *levels, struct config_app *app)
 {
@@ -174,13 +199,9 @@ static dyn_err controllers_read(struct config_loader *loader, const struct confi
         if (err != DYN_OK) {
             return err;
         }
-        for (size_t i = 0; i < app->controllers_count; i++) {
-            if (strcmp(app->controllers[i].name, controller->name) == 0) {
-                return config_refuse(loader, config_node_get(node, "name"),
-                                     "found \"%s\" again, expected each controller's name once in "
-                                     "an app (first on line %d)",
-                                     controller->name, app->controllers[i].origin.line);
-            }
+        err = controller_unique(loader, node, app, controller);
+        if (err != DYN_OK) {
+            return err;
         }
         app->controllers_count++;
     }

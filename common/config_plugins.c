@@ -220,9 +220,10 @@ dyn_err config_list_get(struct config_loader *loader, const struct config_node *
 
 /* ---- inputs ---- */
 
-static int64_t seconds_or(const struct config_value *value, int64_t otherwise)
+/* In the order of config_policy_input. */
+static struct config_value *value_of(struct config_value *values, const char *key)
 {
-    return value->given ? value->as.i : otherwise;
+    return &values[field_of(config_policy_input, key) - config_policy_input];
 }
 
 static int64_t longer(int64_t a, int64_t b)
@@ -231,21 +232,22 @@ static int64_t longer(int64_t a, int64_t b)
 }
 
 static dyn_err outage_read(struct config_loader *loader, const struct config_node *map,
-                           const struct config_levels *levels, const struct config_options *policy,
+                           const struct config_levels *levels, struct config_value *values,
                            struct config_input *out)
 {
-    const struct config_value *on_outage = config_option(policy, "on_outage");
-    const struct config_value *fallback = config_option(policy, "fallback");
+    struct config_value *on_outage = value_of(values, "on_outage");
+    const struct config_value *fallback = value_of(values, "fallback");
     const struct config_node *ignored;
 
-    if (strcmp(on_outage->as.s, "ignore") == 0) {
-        out->on_outage = CONFIG_IGNORE;
-    } else if (strcmp(on_outage->as.s, "fallback") == 0) {
-        out->on_outage = CONFIG_FALLBACK;
-    }
     /* `fallback: N` alone says it all, unless the same or a stronger level says on_outage. */
     if (fallback->given && level_find(levels, fallback->field, &ignored) >
                                level_find(levels, on_outage->field, &ignored)) {
+        on_outage->as.s = "fallback";
+        on_outage->origin = fallback->origin;
+    }
+    if (strcmp(on_outage->as.s, "ignore") == 0) {
+        out->on_outage = CONFIG_IGNORE;
+    } else if (strcmp(on_outage->as.s, "fallback") == 0) {
         out->on_outage = CONFIG_FALLBACK;
     }
     if (out->on_outage != CONFIG_FALLBACK) {
@@ -259,39 +261,42 @@ static dyn_err outage_read(struct config_loader *loader, const struct config_nod
     return DYN_OK;
 }
 
-static dyn_err windows_read(struct config_loader *loader, const struct config_node *map,
-                            const struct config_options *policy, struct config_value *values,
-                            struct config_input *out)
+static dyn_err gap_refuse(struct config_loader *loader, const struct config_node *map,
+                          const struct config_value *value, const struct config_input *in)
 {
-    const struct config_value *hysteresis = config_option(policy, "hysteresis_period");
-    const struct config_value *max_gap = config_option(policy, "max_gap");
+    return refuse_value(loader, value, map,
+                        config_arena_printf(loader->arena,
+                                            "found %.10g s, expected at least the interval "
+                                            "(%.10g s)",
+                                            (double)value->as.i / 1000,
+                                            (double)in->interval_ms / 1000));
+}
 
-    out->interval_ms = config_option(policy, "interval")->as.i;
+/* A default that follows from another value is shown as if it had been given. */
+static int64_t seconds_or(struct config_value *value, int64_t otherwise_ms)
+{
+    if (!value->given) {
+        value->given = true;
+        value->as.i = otherwise_ms;
+    }
+    return value->as.i;
+}
+
+static dyn_err windows_read(struct config_loader *loader, const struct config_node *map,
+                            struct config_value *values, struct config_input *out)
+{
+    struct config_value *hysteresis = value_of(values, "hysteresis_period");
+    struct config_value *max_gap = value_of(values, "max_gap");
+
+    out->interval_ms = value_of(values, "interval")->as.i;
     out->hysteresis_period_ms = seconds_or(hysteresis, longer(300 * 1000, out->interval_ms));
     out->max_gap_ms = seconds_or(max_gap, longer(3 * out->interval_ms, 15 * 1000));
-    out->doubt_zero_ms = seconds_or(config_option(policy, "doubt_zero"), out->hysteresis_period_ms);
+    out->doubt_zero_ms = seconds_or(value_of(values, "doubt_zero"), out->hysteresis_period_ms);
     if (out->hysteresis_period_ms < out->interval_ms) {
-        return refuse_value(loader, hysteresis, map,
-                            config_arena_printf(loader->arena,
-                                                "found %g s, expected at least the interval (%g s)",
-                                                (double)out->hysteresis_period_ms / 1000,
-                                                (double)out->interval_ms / 1000));
+        return gap_refuse(loader, map, hysteresis, out);
     }
     if (out->max_gap_ms < out->interval_ms) {
-        return refuse_value(
-            loader, max_gap, map,
-            config_arena_printf(loader->arena, "found %g s, expected at least the interval (%g s)",
-                                (double)out->max_gap_ms / 1000, (double)out->interval_ms / 1000));
-    }
-    /* Defaults that follow from others are shown as if they had been given. */
-    for (size_t i = 0; i < policy->count; i++) {
-        if (!values[i].given && values[i].field->type == CONFIG_SECONDS) {
-            values[i].given = true;
-            values[i].as.i = strcmp(values[i].field->key, "max_gap") == 0 ? out->max_gap_ms
-                             : strcmp(values[i].field->key, "doubt_zero") == 0
-                                 ? out->doubt_zero_ms
-                                 : out->hysteresis_period_ms;
-        }
+        return gap_refuse(loader, map, max_gap, out);
     }
     return DYN_OK;
 }
@@ -407,10 +412,10 @@ static dyn_err input_read(struct config_loader *loader, const struct config_node
         err = policies_read(loader, &levels, config_policy_input, &values, &out->policy);
     }
     if (err == DYN_OK) {
-        err = windows_read(loader, map, &out->policy, values, out);
+        err = windows_read(loader, map, values, out);
     }
     if (err == DYN_OK) {
-        err = outage_read(loader, map, &levels, &out->policy, out);
+        err = outage_read(loader, map, &levels, values, out);
     }
     out->origin = (struct config_origin){map->file, map->line, map->column, "input"};
     return err;
