@@ -1,7 +1,7 @@
 /*
  * config_internal: what the config_*.c files share and nobody else includes.
  *
- * The way of a file: bytes -> config_template.c replaces each ERB tag by a token of the same width
+ * The way of a file: bytes -> config_erb.c replaces each ERB tag by a token of the same width
  * -> config_yaml.c makes a tree of marked nodes -> config_load.c reads the tree against the
  * vocabulary of config_types.c, each value by config_value.c -> struct config.
  * A token is text to YAML, so nothing that comes from the environment is ever read as structure.
@@ -25,7 +25,7 @@ char *config_arena_printf(struct config_arena *arena, const char *format, ...) D
 void *config_arena_grow(struct config_arena *arena, void *items, size_t count, size_t size);
 void config_arena_fini(struct config_arena *arena);
 
-/* ---- templates (config_template.c) ---- */
+/* ---- templates (config_erb.c, config_template.c) ---- */
 
 enum config_piece_kind {
     CONFIG_PIECE_LITERAL,
@@ -45,6 +45,18 @@ struct config_template {
     const struct config_piece *pieces;
     size_t count;
 };
+
+/*
+ * A token: U+E000, five digits, padding, U+E001. Private-use characters are text to YAML wherever
+ * they stand, quoted or not, and no file of a person holds them (one that does is refused).
+ */
+#define CONFIG_TOKEN_BEGIN "\xEE\x80\x80"
+#define CONFIG_TOKEN_END "\xEE\x80\x81"
+#define CONFIG_TOKEN_MARK 3
+#define CONFIG_TOKEN_DIGITS 5
+
+/** Letters, digits and _, no digit first: what ${X} and ENV['X'] may name. */
+bool config_variable_ok(struct dyn_str name);
 
 /** The ERB tags of one file, in order; a token in the text names one by its index. */
 struct config_tags {
@@ -127,7 +139,7 @@ extern const struct config_field config_policy_input[];
 const char *config_kind_section(enum config_kind kind); /* "input_plugins", ... */
 size_t config_fields_count(const struct config_field *fields);
 
-/* ---- reading (config_value.c) ---- */
+/* ---- reading (config_refuse.c, config_value.c) ---- */
 
 #define CONFIG_WARNINGS_MAX 200 /* more are counted, not kept */
 
@@ -228,6 +240,24 @@ struct config_levels {
 dyn_err config_policies_check(struct config_loader *loader, const struct config_node *map);
 dyn_err config_policy_read(struct config_loader *loader, const struct config_levels *levels,
                            const struct config_field *field, struct config_value *out);
+/** The strongest level that says something and what it says, or -1 and NULL. */
+int config_level_find(const struct config_levels *levels, const struct config_field *field,
+                      const struct config_node **out);
+/** The field of a table by its key, which must be there. */
+const struct config_field *config_field_of(const struct config_field *fields, const char *key);
+/** All policies of a table; `out_values` are the same values, for what is derived from others. */
+dyn_err config_policies_read(struct config_loader *loader, const struct config_levels *levels,
+                             const struct config_field *fields, struct config_value **out_values,
+                             struct config_options *out);
+/** Refuse at a value's place, or at `map` when the value is built in. */
+dyn_err config_refuse_value(struct config_loader *loader, const struct config_value *value,
+                            const struct config_node *map, const char *words);
+dyn_err config_built_check(struct config_loader *loader, const struct config_node *map,
+                           const struct config_type *type);
+dyn_err config_name_read(struct config_loader *loader, const struct config_node *map,
+                         const char **out);
+dyn_err config_inputs_read(struct config_loader *loader, const struct config_node *map,
+                           const struct config_levels *levels, struct config_controller *out);
 /** The map under `key`, NULL when absent or empty. */
 dyn_err config_map_get(struct config_loader *loader, const struct config_node *parent,
                        const char *key, const struct config_node **out);

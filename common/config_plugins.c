@@ -4,14 +4,13 @@
 #include "common/config_internal.h"
 
 #include <ctype.h>
-#include <math.h>
 
 static const char *const level_names[CONFIG_LEVELS] = {"defaults", "account", "app", "controller",
                                                        "input"};
 
 /* ---- policies ---- */
 
-static const struct config_field *field_of(const struct config_field *fields, const char *key)
+const struct config_field *config_field_of(const struct config_field *fields, const char *key)
 {
     while (fields->key != NULL && strcmp(fields->key, key) != 0) {
         fields++;
@@ -21,7 +20,7 @@ static const struct config_field *field_of(const struct config_field *fields, co
 }
 
 /* The strongest level that says something, or -1. */
-static int level_find(const struct config_levels *levels, const struct config_field *field,
+int config_level_find(const struct config_levels *levels, const struct config_field *field,
                       const struct config_node **out)
 {
     for (int i = CONFIG_LEVELS - 1; i >= 0; i--) {
@@ -40,13 +39,13 @@ dyn_err config_policy_read(struct config_loader *loader, const struct config_lev
                            const struct config_field *field, struct config_value *out)
 {
     const struct config_node *node;
-    int level = level_find(levels, field, &node);
+    int level = config_level_find(levels, field, &node);
 
     return config_value_read(loader, field, node, level >= 0 ? level_names[level] : "built-in",
                              out);
 }
 
-static dyn_err policies_read(struct config_loader *loader, const struct config_levels *levels,
+dyn_err config_policies_read(struct config_loader *loader, const struct config_levels *levels,
                              const struct config_field *fields, struct config_value **out_values,
                              struct config_options *out)
 {
@@ -101,7 +100,7 @@ dyn_err config_policies_check(struct config_loader *loader, const struct config_
     return err != DYN_OK ? err : policy_values_check(loader, map);
 }
 
-static dyn_err refuse_value(struct config_loader *loader, const struct config_value *value,
+dyn_err config_refuse_value(struct config_loader *loader, const struct config_value *value,
                             const struct config_node *map, const char *words)
 {
     const struct config_origin *at = &value->origin;
@@ -164,7 +163,7 @@ dyn_err config_type_read(struct config_loader *loader, const struct config_node 
     return DYN_OK;
 }
 
-static dyn_err built_check(struct config_loader *loader, const struct config_node *map,
+dyn_err config_built_check(struct config_loader *loader, const struct config_node *map,
                            const struct config_type *type)
 {
     if (!type->not_built) {
@@ -176,7 +175,7 @@ static dyn_err built_check(struct config_loader *loader, const struct config_nod
 
 /* ---- names and lists ---- */
 
-static dyn_err name_read(struct config_loader *loader, const struct config_node *map,
+dyn_err config_name_read(struct config_loader *loader, const struct config_node *map,
                          const char **out)
 {
     const char *name;
@@ -218,247 +217,14 @@ dyn_err config_list_get(struct config_loader *loader, const struct config_node *
     return DYN_OK;
 }
 
-/* ---- inputs ---- */
-
-/* In the order of config_policy_input. */
-static struct config_value *value_of(struct config_value *values, const char *key)
-{
-    return &values[field_of(config_policy_input, key) - config_policy_input];
-}
-
-static int64_t longer(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
-static dyn_err outage_read(struct config_loader *loader, const struct config_node *map,
-                           const struct config_levels *levels, struct config_value *values,
-                           struct config_input *out)
-{
-    struct config_value *on_outage = value_of(values, "on_outage");
-    const struct config_value *fallback = value_of(values, "fallback");
-    const struct config_node *ignored;
-
-    /* `fallback: N` alone says it all, unless the same or a stronger level says on_outage. */
-    if (fallback->given && level_find(levels, fallback->field, &ignored) >
-                               level_find(levels, on_outage->field, &ignored)) {
-        on_outage->as.s = "fallback";
-        on_outage->origin = fallback->origin;
-    }
-    if (strcmp(on_outage->as.s, "ignore") == 0) {
-        out->on_outage = CONFIG_IGNORE;
-    } else if (strcmp(on_outage->as.s, "fallback") == 0) {
-        out->on_outage = CONFIG_FALLBACK;
-    }
-    if (out->on_outage != CONFIG_FALLBACK) {
-        return DYN_OK;
-    }
-    if (!fallback->given) {
-        return refuse_value(loader, on_outage, map,
-                            "found fallback without a number, expected also fallback: N");
-    }
-    out->fallback = (int32_t)fallback->as.i;
-    return DYN_OK;
-}
-
-static dyn_err gap_refuse(struct config_loader *loader, const struct config_node *map,
-                          const struct config_value *value, const struct config_input *in)
-{
-    return refuse_value(loader, value, map,
-                        config_arena_printf(loader->arena,
-                                            "found %.10g s, expected at least the interval "
-                                            "(%.10g s)",
-                                            (double)value->as.i / 1000,
-                                            (double)in->interval_ms / 1000));
-}
-
-/* A default that follows from another value is shown as if it had been given. */
-static int64_t seconds_or(struct config_value *value, int64_t otherwise_ms)
-{
-    if (!value->given) {
-        value->given = true;
-        value->as.i = otherwise_ms;
-    }
-    return value->as.i;
-}
-
-static dyn_err windows_read(struct config_loader *loader, const struct config_node *map,
-                            struct config_value *values, struct config_input *out)
-{
-    struct config_value *hysteresis = value_of(values, "hysteresis_period");
-    struct config_value *max_gap = value_of(values, "max_gap");
-
-    out->interval_ms = value_of(values, "interval")->as.i;
-    out->hysteresis_period_ms = seconds_or(hysteresis, longer(300 * 1000, out->interval_ms));
-    out->max_gap_ms = seconds_or(max_gap, longer(3 * out->interval_ms, 15 * 1000));
-    out->doubt_zero_ms = seconds_or(value_of(values, "doubt_zero"), out->hysteresis_period_ms);
-    if (out->hysteresis_period_ms < out->interval_ms) {
-        return gap_refuse(loader, map, hysteresis, out);
-    }
-    if (out->max_gap_ms < out->interval_ms) {
-        return gap_refuse(loader, map, max_gap, out);
-    }
-    return DYN_OK;
-}
-
-static struct config_field per_resource_field(const struct config_type *type)
-{
-    bool own =
-        type->per_resource_key != NULL && strcmp(type->per_resource_key, "per_resource") != 0;
-
-    return (struct config_field){.key = type->per_resource_key,
-                                 .aliases = {own ? "per_resource" : NULL},
-                                 .type = CONFIG_NUMBER,
-                                 .min = 1e-9,
-                                 .max = 1e15};
-}
-
-static dyn_err per_resource_read(struct config_loader *loader, const struct config_node *map,
-                                 struct config_input *out)
-{
-    struct config_field field = per_resource_field(out->type);
-    const struct config_node *node;
-    struct config_value value;
-    dyn_err err;
-
-    if (field.key == NULL) {
-        return DYN_OK;
-    }
-    node = config_node_find(map, &field);
-    if (node == NULL && out->type->per_resource_default <= 0) {
-        return config_refuse_at(loader->error, map->file, map->line, map->column, field.key,
-                                "found nothing, expected the value that one resource serves");
-    }
-    out->per_resource = out->type->per_resource_default;
-    if (node == NULL) {
-        return DYN_OK;
-    }
-    err = config_value_read(loader, &field, node, "input", &value);
-    if (err == DYN_OK && value.given) {
-        out->per_resource = value.as.d;
-    }
-    return err;
-}
-
-static dyn_err csv_check(struct config_loader *loader, const struct config_node *map,
-                         const struct config_options *options)
-{
-    const struct config_value *step = config_option(options, "step");
-    const struct config_value *column = config_option(options, "time_column");
-
-    if (step->given && column->given) {
-        return refuse_value(loader, step, map, "found step beside time_column, expected one");
-    }
-    if (!step->given && !column->given) {
-        return refuse_value(loader, column, map, "found nothing, expected time_column or step");
-    }
-    return DYN_OK;
-}
-
-static dyn_err source_check(struct config_loader *loader, const struct config_node *map,
-                            const struct config_input *in)
-{
-    const struct config_value *pointer;
-
-    if (strcmp(in->type->name, "csv") == 0) {
-        return csv_check(loader, map, &in->options);
-    }
-    if (strcmp(in->type->name, "http_json") == 0) {
-        pointer = config_option(&in->options, "pointer");
-        if (pointer->as.s[0] != '/' && pointer->as.s[0] != '\0') {
-            return refuse_value(loader, pointer, map,
-                                "found a text without / at its start, expected a JSON pointer "
-                                "such as /data/0/active");
-        }
-    }
-    return DYN_OK;
-}
-
-static dyn_err input_keys_check(struct config_loader *loader, const struct config_node *map,
-                                const struct config_type *type)
-{
-    const struct config_field ratio[] = {per_resource_field(type), {.key = NULL}};
-    const struct config_field *const tables[] = {config_keys_input, config_policy_input,
-                                                 type->fields, ratio};
-    dyn_err err = config_keys_check(loader, map, tables, 4);
-
-    return err != DYN_OK ? err : built_check(loader, map, type);
-}
-
-static dyn_err input_read(struct config_loader *loader, const struct config_node *map,
-                          const struct config_levels *above, struct config_input *out)
-{
-    struct config_levels levels = *above;
-    struct config_value *values = NULL;
-    dyn_err err = config_type_read(loader, map, CONFIG_SOURCE, &out->type);
-
-    if (err == DYN_OK) {
-        err = input_keys_check(loader, map, out->type);
-    }
-    if (err == DYN_OK) {
-        err = name_read(loader, map, &out->name);
-    }
-    if (err == DYN_OK) {
-        err = config_options_read(loader, out->type->fields, map, "input", &out->options);
-    }
-    if (err == DYN_OK) {
-        err = source_check(loader, map, out);
-    }
-    if (err == DYN_OK) {
-        err = per_resource_read(loader, map, out);
-    }
-    levels.maps[CONFIG_LEVEL_INPUT] = map;
-    if (err == DYN_OK) {
-        err = policies_read(loader, &levels, config_policy_input, &values, &out->policy);
-    }
-    if (err == DYN_OK) {
-        err = windows_read(loader, map, values, out);
-    }
-    if (err == DYN_OK) {
-        err = outage_read(loader, map, &levels, values, out);
-    }
-    out->origin = (struct config_origin){map->file, map->line, map->column, "input"};
-    return err;
-}
-
-static dyn_err inputs_read(struct config_loader *loader, const struct config_node *map,
-                           const struct config_levels *levels, struct config_controller *out)
-{
-    const struct config_node *list;
-    dyn_err err = config_list_get(loader, map, "input_plugins", DYN_CONFIG_INPUTS_MAX, &list);
-
-    if (err != DYN_OK) {
-        return err;
-    }
-    out->inputs = config_arena_alloc(loader->arena, list->count * sizeof(*out->inputs));
-    for (const struct config_node *node = list->first; node != NULL; node = node->next) {
-        struct config_input *in = &out->inputs[out->inputs_count];
-
-        err = input_read(loader, node, levels, in);
-        if (err != DYN_OK) {
-            return err;
-        }
-        for (size_t i = 0; i < out->inputs_count; i++) {
-            if (strcmp(out->inputs[i].name, in->name) == 0) {
-                return config_refuse(loader, config_node_get(node, "name"),
-                                     "found \"%s\" again, expected each input's name once in a "
-                                     "controller (first on line %d)",
-                                     in->name, out->inputs[i].origin.line);
-            }
-        }
-        out->inputs_count++;
-    }
-    return DYN_OK;
-}
-
 /* ---- controllers ---- */
 
 /* The most careful of what any level says; `values` then shows it with where it came from. */
 static dyn_err mode_read(struct config_loader *loader, const struct config_levels *levels,
                          struct config_value *shown, enum config_mode *out)
 {
-    const struct config_field *mode_field = field_of(config_policy_controller, "mode");
-    const struct config_field *dry_field = field_of(config_policy_controller, "dry_run");
+    const struct config_field *mode_field = config_field_of(config_policy_controller, "mode");
+    const struct config_field *dry_field = config_field_of(config_policy_controller, "dry_run");
     enum config_mode least = CONFIG_MODE_LIVE;
 
     for (size_t i = 0; i <= CONFIG_LEVEL_CONTROLLER + 1; i++) {
@@ -504,15 +270,15 @@ static dyn_err range_read(struct config_loader *loader, const struct config_node
         return DYN_OK;
     }
     if (min->origin.file != NULL) {
-        return refuse_value(loader, min, map,
-                            config_arena_printf(loader->arena,
-                                                "found %d, expected at most max_resource (%d)",
-                                                out->min_resource, out->max_resource));
+        return config_refuse_value(
+            loader, min, map,
+            config_arena_printf(loader->arena, "found %d, expected at most max_resource (%d)",
+                                out->min_resource, out->max_resource));
     }
-    return refuse_value(loader, max, map,
-                        config_arena_printf(loader->arena,
-                                            "found %d, expected at least min_resource (%d)",
-                                            out->max_resource, out->min_resource));
+    return config_refuse_value(loader, max, map,
+                               config_arena_printf(loader->arena,
+                                                   "found %d, expected at least min_resource (%d)",
+                                                   out->max_resource, out->min_resource));
 }
 
 static dyn_err process_type_check(struct config_loader *loader, const struct config_node *map,
@@ -525,9 +291,9 @@ static dyn_err process_type_check(struct config_loader *loader, const struct con
         good++;
     }
     if (good == 0 || good > DYN_NAME_MAX || text[good] != '\0') {
-        return refuse_value(loader, value, map,
-                            "found another name, expected a process type: 1 to 128 letters, "
-                            "digits, - or _");
+        return config_refuse_value(loader, value, map,
+                                   "found another name, expected a process type: 1 to 128 letters, "
+                                   "digits, - or _");
     }
     return DYN_OK;
 }
@@ -537,7 +303,8 @@ static dyn_err guards_read(struct config_loader *loader, const struct config_nod
 {
     struct config_value *values = NULL;
     const struct config_options *policy = &out->policy;
-    dyn_err err = policies_read(loader, levels, config_policy_controller, &values, &out->policy);
+    dyn_err err =
+        config_policies_read(loader, levels, config_policy_controller, &values, &out->policy);
 
     if (err != DYN_OK) {
         return err;
@@ -555,7 +322,7 @@ static dyn_err guards_read(struct config_loader *loader, const struct config_nod
     }
     if (err == DYN_OK) {
         size_t mode =
-            (size_t)(field_of(config_policy_controller, "mode") - config_policy_controller);
+            (size_t)(config_field_of(config_policy_controller, "mode") - config_policy_controller);
 
         err = mode_read(loader, levels, &values[mode], &out->mode);
     }
@@ -576,10 +343,10 @@ dyn_err config_controller_read(struct config_loader *loader, const struct config
         err = config_keys_check(loader, map, tables, 4);
     }
     if (err == DYN_OK) {
-        err = built_check(loader, map, out->type);
+        err = config_built_check(loader, map, out->type);
     }
     if (err == DYN_OK) {
-        err = name_read(loader, map, &out->name);
+        err = config_name_read(loader, map, &out->name);
     }
     if (err == DYN_OK) {
         err = policy_values_check(loader, map);
@@ -592,7 +359,7 @@ dyn_err config_controller_read(struct config_loader *loader, const struct config
         err = guards_read(loader, map, &levels, out);
     }
     if (err == DYN_OK) {
-        err = inputs_read(loader, map, &levels, out);
+        err = config_inputs_read(loader, map, &levels, out);
     }
     out->origin = (struct config_origin){map->file, map->line, map->column, "controller"};
     return err;
@@ -608,7 +375,7 @@ static dyn_err sink_name_read(struct config_loader *loader, const struct config_
 
     out->name = out->type->name;
     if (node != NULL && !config_node_is_null(node)) {
-        err = name_read(loader, map, &out->name);
+        err = config_name_read(loader, map, &out->name);
     }
     if (err == DYN_OK && app != SIZE_MAX) {
         /* Every app may have its console; the name must tell them apart on the bus. */
@@ -629,7 +396,7 @@ static dyn_err sink_read(struct config_loader *loader, const struct config_node 
         err = config_keys_check(loader, map, tables, 2);
     }
     if (err == DYN_OK) {
-        err = built_check(loader, map, out->type);
+        err = config_built_check(loader, map, out->type);
     }
     if (err == DYN_OK) {
         err = sink_name_read(loader, map, app, out);

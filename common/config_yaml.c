@@ -316,7 +316,8 @@ static dyn_err yaml_read(struct config_tree *tree, struct dyn_str text, struct d
         return dyn_error_set(error, DYN_NOMEM, "%s: out of memory", tree->file);
     }
     yaml_parser_set_encoding(&builder.parser, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(&builder.parser, (const unsigned char *)(text.len > 0 ? text.ptr : ""), text.len);
+    yaml_parser_set_input_string(&builder.parser,
+                                 (const unsigned char *)(text.len > 0 ? text.ptr : ""), text.len);
     err = events_read(&builder, text);
     yaml_parser_delete(&builder.parser);
     return err;
