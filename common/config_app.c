@@ -184,7 +184,7 @@ static dyn_err controller_unique(struct config_loader *loader, const struct conf
 static dyn_err controllers_read(struct config_loader *loader, const struct config_node *map,
                                 const struct config_levels *levels, struct config_app *app)
 {
-    const struct config_node *list;
+    const struct config_node *list = NULL;
     dyn_err err = config_list_get(loader, map, config_kind_section(CONFIG_CONTROLLER),
                                   DYN_CONFIG_CONTROLLERS_MAX, &list);
 

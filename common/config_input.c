@@ -97,7 +97,7 @@ static dyn_err per_resource_read(struct config_loader *loader, const struct conf
                                  struct config_input *out)
 {
     struct config_field field = per_resource_field(out->type);
-    const struct config_node *node;
+    const struct config_node *node = NULL;
     struct config_value value;
     dyn_err err;
 
@@ -207,7 +207,7 @@ static dyn_err input_read(struct config_loader *loader, const struct config_node
 dyn_err config_inputs_read(struct config_loader *loader, const struct config_node *map,
                            const struct config_levels *levels, struct config_controller *out)
 {
-    const struct config_node *list;
+    const struct config_node *list = NULL;
     dyn_err err = config_list_get(loader, map, "input_plugins", DYN_CONFIG_INPUTS_MAX, &list);
 
     if (err != DYN_OK) {

@@ -44,7 +44,7 @@ static dyn_err redis_read(struct config_loader *loader, const struct config_node
 {
     struct config_redis *redis = &loader->owned->config.redis;
     const struct config_field *const tables[] = {config_keys_redis};
-    const struct config_node *map;
+    const struct config_node *map = NULL;
     struct config_options options;
     dyn_err err = config_map_get(loader, root, "redis", &map);
 
@@ -138,7 +138,7 @@ static dyn_err account_read(struct config_loader *loader, const struct config_no
     struct config_account account = {
         .name = config_arena_copy(loader->arena, dyn_str_from(map->key)),
         .origin = {map->file, map->key_line, map->key_column, "account"}};
-    const struct config_node *defaults;
+    const struct config_node *defaults = NULL;
     struct config_options options;
     dyn_err err;
 
@@ -171,7 +171,7 @@ static dyn_err account_read(struct config_loader *loader, const struct config_no
 
 static dyn_err accounts_read(struct config_loader *loader, const struct config_node *root)
 {
-    const struct config_node *map;
+    const struct config_node *map = NULL;
     dyn_err err = config_map_get(loader, root, "accounts", &map);
 
     if (map != NULL && map->count > DYN_CONFIG_ACCOUNTS_MAX) {
@@ -207,7 +207,7 @@ static dyn_err included_read(struct config_loader *loader, const struct config_n
         {.key = NULL},
     };
     const struct config_field *const tables[] = {keys};
-    const struct config_node *apps;
+    const struct config_node *apps = NULL;
     dyn_err err;
 
     if (config_node_get(root, "apps") == NULL) {

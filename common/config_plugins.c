@@ -38,7 +38,7 @@ int config_level_find(const struct config_levels *levels, const struct config_fi
 dyn_err config_policy_read(struct config_loader *loader, const struct config_levels *levels,
                            const struct config_field *field, struct config_value *out)
 {
-    const struct config_node *node;
+    const struct config_node *node = NULL;
     int level = config_level_find(levels, field, &node);
 
     return config_value_read(loader, field, node, level >= 0 ? level_names[level] : "built-in",
@@ -440,7 +440,7 @@ static dyn_err kind_read(struct config_loader *loader, const struct config_node 
 
 dyn_err config_sinks_read(struct config_loader *loader, const struct config_node *map, size_t app)
 {
-    for (int kind = CONFIG_STATS; kind <= CONFIG_SUCCESS; kind++) {
+    for (enum config_kind kind = CONFIG_STATS; kind <= CONFIG_SUCCESS; kind++) {
         const struct config_node *list = config_node_get(map, config_kind_section(kind));
         dyn_err err;
 

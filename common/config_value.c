@@ -218,8 +218,7 @@ static bool scalar_parse(const struct reading *reading)
     case CONFIG_SECTION:
         break;
     }
-    DYN_ASSERT(!"a scalar type");
-    return false;
+    dyn_assert_failed("the type is a scalar's", __FILE__, __LINE__, __func__);
 }
 
 static void plain_variable(void *arg, const char *name)

@@ -174,6 +174,7 @@ static const struct {
      "(first on line 3)"},
     {"version: 2\naccounts: {a b: {heroku_api_key: k}}\n",
      "t:2:12: a b: found another name, expected 1 to 64 letters, digits, - or _"},
+    {"version: 2\naccounts: words\n", "t:2:11: accounts: found a text, expected a map of keys"},
     {"version: 2\naccounts: {a: {}}\n", "t:2:15: heroku_api_key: found nothing, expected a text"},
     {"version: 2\napps: {shop: " APP "}\n",
      "t:2:14: heroku_api_key: found nothing, expected a text, or an account under accounts"},
