@@ -15,7 +15,7 @@
 #define NAME_MAX_BYTES 64
 
 /* One command's bytes: a full dyn_publish of the largest targets, with room to spare. */
-#define COMMAND_BYTES_MAX ((size_t)DYN_PUBLISH_MAX * DYN_ENTRY_MAX + 1024 * 1024)
+#define COMMAND_BYTES_MAX ((size_t)DYN_PUBLISH_MAX * DYN_ENTRY_MAX + (size_t)1024 * 1024)
 
 /* The handshake's commands are few, and wait in the same ring. */
 #define HANDSHAKE_MAX 8

@@ -22,7 +22,7 @@
 
 /* Bus. */
 #define DYN_BATCH_SAMPLES_MAX 256       /* samples in one values entry */
-#define DYN_ENTRY_MAX (64 * 1024)       /* bytes of one entry; dropped and counted */
+#define DYN_ENTRY_MAX 65536             /* bytes of one entry; dropped and counted */
 #define DYN_PACK_DEPTH_MAX 8            /* nesting of a message; dropped and counted */
 #define DYN_PUBLISH_MAX 256             /* targets in one call of dyn_publish: more blocks Redis */
 #define DYN_PINS_MAX 64                 /* active pins of a partition; a further pin is refused */

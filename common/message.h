@@ -60,7 +60,7 @@ struct sample {
     double value;          /* finite and >= 0 when SAMPLE_GOOD; else 0 */
     struct dyn_str reason; /* "" when SAMPLE_GOOD; at most DYN_REASON_MAX bytes */
 };
-#define SAMPLE_AGE_MAX_MS (24 * 3600 * 1000LL)
+#define SAMPLE_AGE_MAX_MS INT64_C(86400000) /* a day */
 
 struct batch {
     struct dyn_str member; /* which collector process: unique a start */

@@ -257,7 +257,6 @@ static dyn_err message_unpack(struct pack_reader *reader, struct dyn_str bytes)
 
 dyn_err pack_reader_start(struct pack_reader *reader, struct dyn_str bytes)
 {
-    DYN_ASSERT(reader != NULL);
     reader->depth = 0;
     reader->frames[0] = (struct frame){.next = &reader->root, .left = 0};
     reader->err = message_unpack(reader, bytes);

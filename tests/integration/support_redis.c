@@ -189,7 +189,7 @@ void support_redis_start(struct support_redis *redis)
         server_exec(redis);
     }
     for (int waited_ms = 0; waited_ms < ANSWER_WAIT_MS; waited_ms += 2) {
-        if (strcmp(support_redis_call(redis, "PING", NULL), "PONG") == 0) {
+        if (strcmp(support_redis_call(redis, "PING", (char *)NULL), "PONG") == 0) {
             return;
         }
         if (waitpid(redis->pid, NULL, WNOHANG) == redis->pid) {
@@ -357,6 +357,7 @@ const char *support_redis_call(struct support_redis *redis, const char *command,
     size_t argc = 0;
     va_list args;
     va_start(args, command);
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is, a line above */
     for (const char *text = command; text != NULL && argc < ARGUMENTS_MAX;
          text = va_arg(args, const char *)) {
         argv[argc] = text;
@@ -368,8 +369,8 @@ const char *support_redis_call(struct support_redis *redis, const char *command,
 
 void support_redis_load_functions(struct support_redis *redis)
 {
-    const char *answer =
-        support_redis_call(redis, "FUNCTION", "LOAD", "REPLACE", bus_functions_source, NULL);
+    const char *answer = support_redis_call(redis, "FUNCTION", "LOAD", "REPLACE",
+                                            bus_functions_source, (char *)NULL);
     if (strcmp(answer, "dyn") != 0) {
         fprintf(stderr, "support_redis: FUNCTION LOAD: %s\n", answer);
         exit(EXIT_FAILURE);

@@ -113,7 +113,7 @@ START_TEST(a_tick_is_appended_trims_and_renews)
     const char *id =
         CALL("FCALL", "dyn_tick", "2", LEASE, VALUES, "a", epoch, "payload", "250", "0");
     ck_assert_ptr_nonnull(strchr(id, '-'));
-    ck_assert_int_le(atoi(CALL("XLEN", VALUES)), 101); /* whole nodes of 100 go */
+    ck_assert_int_le(strtol(CALL("XLEN", VALUES), NULL, 10), 101); /* whole nodes of 100 go */
     ck_assert_str_eq(CALL("HGET", LEASE, "beat"), "2");
     ck_assert_ptr_nonnull(strstr(CALL("XREVRANGE", VALUES, "+", "-", "COUNT", "1"), "m\npayload"));
     starts(CALL("FCALL", "dyn_tick", "2", LEASE, VALUES, "b", epoch, "payload", "0", "0"),
@@ -131,7 +131,7 @@ START_TEST(a_tick_bounds_the_stream_in_entries)
         (void)CALL("XADD", VALUES, "*", "m", "x");
     }
     (void)CALL("FCALL", "dyn_tick", "2", LEASE, VALUES, "a", epoch, "payload", "0", "100");
-    ck_assert_int_le(atoi(CALL("XLEN", VALUES)), 200);
+    ck_assert_int_le(strtol(CALL("XLEN", VALUES), NULL, 10), 200);
 }
 END_TEST
 
