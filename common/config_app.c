@@ -49,7 +49,9 @@ static dyn_err app_name_read(struct config_loader *loader, const struct config_n
     if (err != DYN_OK) {
         return err;
     }
+    DYN_ASSERT(text != NULL);
     if (!app_name_ok(text)) {
+        DYN_ASSERT(node != NULL); /* the key was checked above */
         return name_refuse(loader, node, false);
     }
     if (name != NULL && strcmp(name, text) != 0) {

@@ -19,7 +19,7 @@ static uint64_t hash_text(uint64_t seed, const char *text)
     unsigned char bytes[8];
 
     for (size_t i = 0; i < 8; i++) {
-        bytes[i] = (unsigned char)(len >> (8 * i));
+        bytes[i] = (unsigned char)(len >> (i * 8U));
     }
     return dyn_hash(dyn_hash(seed, (struct dyn_str){(const char *)bytes, 8}), s);
 }

@@ -166,7 +166,10 @@ static void scan_copy(struct scan *scan)
 
 static char scan_peek(const struct scan *scan, size_t ahead)
 {
-    return scan->at + ahead < scan->text.len ? scan->text.ptr[scan->at + ahead] : '\n';
+    if (scan->at + ahead >= scan->text.len) {
+        return '\n';
+    }
+    return scan->text.ptr[scan->at + ahead];
 }
 
 static bool scan_is(const struct scan *scan, const char *text)
@@ -242,9 +245,7 @@ static void scan_plain(struct scan *scan)
     char next = scan_peek(scan, 1);
     bool space_next = next == ' ' || next == '\t' || next == '\n' || next == '\r';
 
-    if (c == '\n' || c == '[' || c == '{' || c == ',') {
-        scan->value_start = true;
-    } else if (c == ':' && space_next) {
+    if (c == '\n' || c == '[' || c == '{' || c == ',' || (c == ':' && space_next)) {
         scan->value_start = true;
     } else if ((c == '"' || c == '\'') && scan->value_start) {
         scan->state = c == '"' ? SCAN_DOUBLE : SCAN_SINGLE;
@@ -273,8 +274,11 @@ static void scan_quoted(struct scan *scan)
 
 static dyn_err scan_step(struct scan *scan)
 {
-    char before = scan->at > 0 ? scan->text.ptr[scan->at - 1] : '\n';
+    char before = '\n';
 
+    if (scan->at > 0) {
+        before = scan->text.ptr[scan->at - 1];
+    }
     if (scan_is(scan, "<%")) {
         return scan_tag(scan);
     }

@@ -69,8 +69,8 @@ static dyn_err windows_read(struct config_loader *loader, const struct config_no
     struct config_value *max_gap = value_of(values, "max_gap");
 
     out->interval_ms = value_of(values, "interval")->as.i;
-    out->hysteresis_period_ms = seconds_or(hysteresis, longer(300 * 1000, out->interval_ms));
-    out->max_gap_ms = seconds_or(max_gap, longer(3 * out->interval_ms, 15 * 1000));
+    out->hysteresis_period_ms = seconds_or(hysteresis, longer(300000, out->interval_ms));
+    out->max_gap_ms = seconds_or(max_gap, longer(3 * out->interval_ms, 15000));
     out->doubt_zero_ms = seconds_or(value_of(values, "doubt_zero"), out->hysteresis_period_ms);
     if (out->hysteresis_period_ms < out->interval_ms) {
         return gap_refuse(loader, map, hysteresis, out);

@@ -116,8 +116,9 @@ void config_account_add(struct config_loader *loader, const struct config_accoun
     DYN_ASSERT(config->accounts_count < DYN_CONFIG_ACCOUNTS_MAX);
     config->accounts = config_arena_grow(loader->arena, config->accounts, config->accounts_count,
                                          sizeof(*config->accounts));
-    loader->account_defaults = config_arena_grow(loader->arena, loader->account_defaults,
-                                                 config->accounts_count, sizeof(defaults));
+    loader->account_defaults =
+        config_arena_grow(loader->arena, loader->account_defaults, config->accounts_count,
+                          sizeof(struct config_node *));
     loader->account_defaults[config->accounts_count] = defaults;
     config->accounts[config->accounts_count++] = *account;
 }

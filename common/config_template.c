@@ -277,9 +277,7 @@ static dyn_err env_resolve(const struct config_piece *piece, struct dyn_buf *out
                              piece->text);
     }
     for (; *value != '\0'; value++) {
-        char c = piece->bars && *value == '\n' ? '|' : *value;
-
-        (void)dyn_buf_add(out, &c, 1);
+        (void)dyn_buf_add(out, piece->bars && *value == '\n' ? "|" : value, 1);
     }
     return DYN_OK;
 }

@@ -292,7 +292,7 @@ static dyn_err secret_read(struct config_loader *loader, const struct config_fie
 static dyn_err strings_read(const struct reading *reading)
 {
     const struct config_node *node = reading->node;
-    const struct config_node *item = node;
+    const struct config_node *item;
     size_t count = node->kind == CONFIG_NODE_LIST ? node->count : 1;
     const char **items;
     dyn_err err = DYN_OK;
@@ -385,6 +385,7 @@ static dyn_err given_read(struct reading *reading)
     if (err != DYN_OK) {
         return err;
     }
+    DYN_ASSERT(reading->text != NULL);
     /* As in the original, a variable that is set to nothing leaves the key empty. */
     if (reading->node->template != NULL && reading->text[0] == '\0' && !reading->node->quoted) {
         reading->out->given = false;
@@ -455,13 +456,15 @@ dyn_err config_text_required(struct config_loader *loader, const struct config_n
         return missing(loader, map, key, "a text");
     }
     err = node_text(loader, &field, node, &text);
-    if (err == DYN_OK && text[0] == '\0') {
+    if (err != DYN_OK) {
+        return err;
+    }
+    DYN_ASSERT(text != NULL);
+    if (text[0] == '\0') {
         return config_refuse(loader, node, "found an empty text, expected a text");
     }
-    if (err == DYN_OK) {
-        *out = text;
-    }
-    return err;
+    *out = text;
+    return DYN_OK;
 }
 
 const struct config_value *config_option(const struct config_options *options, const char *key)

@@ -9,7 +9,7 @@
 #define DYN_REASON_MAX 160 /* words of a failed poll on the bus; cut */
 
 /* Configuration: libyaml is quadratic in depth, so depth and size are bounded before it runs. */
-#define DYN_CONFIG_FILE_MAX (256 * 1024) /* bytes a file; refused */
+#define DYN_CONFIG_FILE_MAX 262144       /* bytes a file; refused */
 #define DYN_CONFIG_DEPTH_MAX 32          /* refused */
 #define DYN_CONFIG_FILES_MAX 4096        /* files an `include` may bring; refused */
 #define DYN_CONFIG_ACCOUNTS_MAX 1000     /* refused */
@@ -17,7 +17,7 @@
 #define DYN_CONFIG_CONTROLLERS_MAX 32    /* an app; refused */
 #define DYN_CONFIG_INPUTS_MAX 32         /* a controller; refused */
 #define DYN_CONFIG_SINKS_MAX 64          /* of a file; refused */
-#define DYN_SECRET_MAX (16 * 1024)       /* bytes of one secret; refused */
+#define DYN_SECRET_MAX 16384             /* bytes of one secret; refused */
 #define DYN_PARTITIONS_MAX 64            /* refused */
 
 /* Bus. */
