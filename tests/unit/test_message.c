@@ -189,19 +189,20 @@ static dyn_err echo_reports(void)
     return err == DYN_NOTFOUND ? DYN_OK : err;
 }
 
-#define KIND(name)                                                                \
-    static void write_##name(void)                                                \
-    {                                                                             \
-        message_write_##name(&buf, &name);                                        \
-    }                                                                             \
-    static dyn_err echo_##name(void)                                              \
-    {                                                                             \
-        static struct name read; /* NOLINT(bugprone-macro-parentheses): a type */ \
-        dyn_err err = message_read_##name(reader, &read);                         \
-        if (err == DYN_OK) {                                                      \
-            message_write_##name(&buf, &read);                                    \
-        }                                                                         \
-        return err;                                                               \
+/* NOLINTBEGIN(bugprone-macro-parentheses): the name is a type */
+#define KIND(name)                                        \
+    static void write_##name(void)                        \
+    {                                                     \
+        message_write_##name(&buf, &name);                \
+    }                                                     \
+    static dyn_err echo_##name(void)                      \
+    {                                                     \
+        static struct name read;                          \
+        dyn_err err = message_read_##name(reader, &read); \
+        if (err == DYN_OK) {                              \
+            message_write_##name(&buf, &read);            \
+        }                                                 \
+        return err;                                       \
     }
 KIND(tick)
 KIND(target)
@@ -211,6 +212,7 @@ KIND(event)
 KIND(action)
 KIND(intent)
 KIND(command)
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 static const struct {
     const char *file;
