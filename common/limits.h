@@ -51,6 +51,10 @@
 /* Programs started by `exec`. */
 #define DYN_EXEC_OUTPUT_MAX 4096 /* bytes of standard output; more is an error */
 
+/* Recorded series. */
+#define DYN_TRACE_FILE_MAX (64 * 1024 * 1024) /* bytes; refused */
+#define DYN_TRACE_ROWS_MAX 4000000            /* 64 MB of memory; refused */
+
 /* Heroku (Dev Center, dyno sizes and limits): 100 dynos a Cedar app, 255 a Fir app. */
 #define DYN_QUANTITY_MAX 255
 #define DYN_HEROKU_BODY_MAX (1024 * 1024)
