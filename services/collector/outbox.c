@@ -25,14 +25,14 @@ struct chain {
 struct partition {
     struct chain waiting;
     struct chain batch;
-    uint64_t seq;         /* of the batch formed last */
-    uint64_t lost;        /* dropped, and said by no batch yet */
-    uint64_t batch_lost;  /* what the batch says */
+    uint64_t seq;        /* of the batch formed last */
+    uint64_t lost;       /* dropped, and said by no batch yet */
+    uint64_t batch_lost; /* what the batch says */
     size_t batch_bytes;
-    int64_t retry_ms;     /* not before this */
-    bool formed;          /* `batch` has its number */
-    bool sent;            /* and an answer is owed */
-    bool tried;           /* and it was sent before */
+    int64_t retry_ms; /* not before this */
+    bool formed;      /* `batch` has its number */
+    bool sent;        /* and an answer is owed */
+    bool tried;       /* and it was sent before */
 };
 
 struct outbox {
@@ -138,8 +138,7 @@ static bool drop_oldest(struct outbox *outbox)
     int64_t oldest = INT64_MAX;
     for (uint32_t i = 0; i < outbox->options.partitions; i++) {
         struct partition *partition = &outbox->partitions[i];
-        if (partition->waiting.count > 0 &&
-            outbox->pool[partition->waiting.first].at_ms < oldest) {
+        if (partition->waiting.count > 0 && outbox->pool[partition->waiting.first].at_ms < oldest) {
             oldest = outbox->pool[partition->waiting.first].at_ms;
             victim = partition;
         }

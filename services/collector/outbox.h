@@ -4,8 +4,9 @@
  *
  * Each partition has a queue and at most one batch that is sent and not answered, so that batches
  * of one partition can never overtake each other. A batch is formed when the oldest sample has
- * waited for `linger_ms`, or a whole batch is there. Once formed it keeps its number and its samples until the
- * bus has answered: a resend is the same batch with fresh ages, and its reader drops the repeat.
+ * waited for `linger_ms`, or a whole batch is there. Once formed it keeps its number and its
+ * samples until the bus has answered: a resend is the same batch with fresh ages, and its reader
+ * drops the repeat.
  *
  * All queues share one pool. A full pool drops its oldest waiting sample; a sample older than
  * `age_max_ms` is of no use to any window and goes, too. Both are counted, and the next batch of

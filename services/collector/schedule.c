@@ -7,7 +7,7 @@ struct item {
     int64_t at_ms;      /* the heap's key */
     int64_t started_ms; /* when the last reading began; below zero: never */
     int64_t interval_ms;
-    int64_t phase_ms;   /* the grid is { phase_ms + k * interval_ms } */
+    int64_t phase_ms; /* the grid is { phase_ms + k * interval_ms } */
     uint64_t skipped;
     uint32_t place; /* in the heap; NOWHERE: not scheduled */
     bool reading;

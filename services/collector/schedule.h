@@ -21,8 +21,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SCHEDULE_FIRST_MS 10000       /* the first readings of many inputs are spread over this */
-#define SCHEDULE_DEADLINE_MIN_MS 1000 /* shorter would call a slow answer an outage */
+#define SCHEDULE_FIRST_MS 10000        /* the first readings of many inputs are spread over this */
+#define SCHEDULE_DEADLINE_MIN_MS 1000  /* shorter would call a slow answer an outage */
 #define SCHEDULE_DEADLINE_MAX_MS 30000 /* longer would tell an outage late */
 
 struct schedule;

@@ -15,11 +15,15 @@
 
 struct source_host; /* one input's side of the collector */
 
-/** What a source may ask its host for. */
+/** What a source may ask its host for. The configuration may be replaced between two polls by one
+ *  that says the same: ask anew in each poll, or copy; keep no pointer into it. */
 const struct config_input *source_input(const struct source_host *host);
 const struct config_app *source_app(const struct source_host *host);
 struct dyn_loop *source_loop(const struct source_host *host);
 struct http_client *source_http(const struct source_host *host);
+
+/** When the host gives a reading up, counted from its poll(). */
+int64_t source_deadline_ms(const struct source_host *host);
 
 /** The answer owed for a poll(): a number. What is not finite or is negative becomes an error. */
 void source_good(struct source_host *host, double value);
@@ -41,8 +45,9 @@ struct source_ops {
      *  or from inside poll(). `now_ms` is the loop's time, `wall_ms` the wall clock. */
     void (*poll)(void *state, struct source_host *host, int64_t now_ms, int64_t wall_ms);
 
-    /** Give up the reading under way; the host has already written it down as a timeout and takes
-     *  no answer for it any more. Idempotent. May be NULL where poll() answers from inside. */
+    /** Give up the reading under way; the host has already written it down as a timeout. After it
+     *  returns the source answers no more for that reading: the next poll() may come at once.
+     *  Also called before fini(). Idempotent. May be NULL where poll() answers from inside. */
     void (*cancel)(void *state);
 
     /** Release what init() kept; accepts a half-made state. The last call. May be NULL. */

@@ -1,0 +1,15 @@
+#include "collector/sources.h"
+
+static const struct source_ops *const sources[] = {
+    &source_sine, &source_random, &source_csv, &source_exec, &source_http_json,
+};
+
+const struct source_ops *source_find(const char *name)
+{
+    for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++) {
+        if (strcmp(sources[i]->name, name) == 0) {
+            return sources[i];
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,16 @@
+/*
+ * sources: the table of every source that this build has. A source file exports its table here and
+ * nothing else; source_find() (source.h) looks it up.
+ */
+#ifndef DYN_COLLECTOR_SOURCES_H
+#define DYN_COLLECTOR_SOURCES_H
+
+#include "collector/source.h"
+
+extern const struct source_ops source_sine;
+extern const struct source_ops source_random;
+extern const struct source_ops source_csv;
+extern const struct source_ops source_exec;
+extern const struct source_ops source_http_json;
+
+#endif
