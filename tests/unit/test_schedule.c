@@ -117,8 +117,10 @@ static void shadow_check(const struct shadow *shadow, int64_t now_ms)
     for (int64_t at = now_ms - half; shadow->on_grid && at <= now_ms; at++) {
         bool grid = (at - shadow->grid_ms) % shadow->interval_ms == 0;
         bool apart = at >= shadow->started_ms + shadow->interval_ms - half;
-        ck_assert_msg(!(grid && apart), "a turn at %lld was left out at %lld", (long long)at,
-                      (long long)now_ms);
+        /* Not an assertion each: libcheck writes every one down. */
+        if (grid && apart) {
+            ck_abort_msg("a turn at %lld was left out at %lld", (long long)at, (long long)now_ms);
+        }
     }
 }
 
