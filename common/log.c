@@ -1,7 +1,6 @@
 #include "common/log.h"
 
 #include "common/clock.h"
-#include "common/str.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -189,4 +188,18 @@ const char *dyn_log_quoted(const char *text)
     out[len++] = '"';
     out[len] = '\0';
     return out;
+}
+
+void dyn_log_field(struct dyn_buf *out, const char *key, struct dyn_str value)
+{
+    char text[DYN_ERROR_TEXT_MAX + 1];
+    if (value.len == 0) {
+        return;
+    }
+    dyn_str_copy(text, sizeof text, value);
+    bool plain = true;
+    for (const char *at = text; *at != '\0'; at++) {
+        plain = plain && (unsigned char)*at > ' ' && *at != 0x7f && strchr("\"=\\", *at) == NULL;
+    }
+    (void)dyn_buf_addf(out, "%s=%s ", key, plain ? text : dyn_log_quoted(text));
 }

@@ -12,7 +12,7 @@
 #ifndef DYN_COMMON_LOG_H
 #define DYN_COMMON_LOG_H
 
-#include "common/err.h"
+#include "common/str.h"
 
 enum dyn_log_level {
     DYN_LOG_DEBUG,
@@ -35,5 +35,11 @@ void dyn_log(enum dyn_log_level level, const char *event, const char *fields, ..
  * "..." when long. It lives in a ring of buffers of this thread; at most 8 in one dyn_log().
  */
 const char *dyn_log_quoted(const char *text);
+
+/** Append `key=value ` to `out`, quoted where it must be; nothing when the value is empty. For
+ * lines of fields that are not known beforehand; not for text that may be longer than
+ * DYN_ERROR_TEXT_MAX.
+ */
+void dyn_log_field(struct dyn_buf *out, const char *key, struct dyn_str value);
 
 #endif

@@ -21,17 +21,6 @@ static struct service_run *run_of(struct service *service)
 
 /* ---- events ---- */
 
-static void field_add(struct dyn_buf *out, const char *key, struct dyn_str value)
-{
-    if (value.len == 0) {
-        return;
-    }
-    char text[DYN_NAME_MAX + 1];
-    dyn_str_copy(text, sizeof text, value);
-    bool plain = strpbrk(text, " \"=\\") == NULL;
-    (void)dyn_buf_addf(out, "%s=%s ", key, plain ? text : dyn_log_quoted(text));
-}
-
 static void event_log(const struct event *event)
 {
     static const enum dyn_log_level levels[] = {DYN_LOG_INFO, DYN_LOG_WARN, DYN_LOG_ERROR};
@@ -42,11 +31,11 @@ static void event_log(const struct event *event)
     dyn_buf_init(&fields, 4096);
     dyn_str_copy(code, sizeof code, event->code);
     dyn_str_copy(text, sizeof text, event->text);
-    field_add(&fields, "state", dyn_str_from(states[event->state]));
-    field_add(&fields, "app", event->app);
-    field_add(&fields, "controller", event->controller);
-    field_add(&fields, "input", event->input);
-    field_add(&fields, "cause", event->cause);
+    dyn_log_field(&fields, "state", dyn_str_from(states[event->state]));
+    dyn_log_field(&fields, "app", event->app);
+    dyn_log_field(&fields, "controller", event->controller);
+    dyn_log_field(&fields, "input", event->input);
+    dyn_log_field(&fields, "cause", event->cause);
     dyn_log(levels[event->level], code, "%smsg=%s", dyn_buf_text(&fields), dyn_log_quoted(text));
     dyn_buf_fini(&fields);
 }

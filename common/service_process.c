@@ -1,6 +1,7 @@
 /* What a service asks of the kernel at start. */
 #include "common/service_internal.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -9,6 +10,13 @@
 
 void service_process_harden(void)
 {
+    /* A closed descriptor 0 to 2 would be given to the next socket, and then be written to. */
+    while (fcntl(STDERR_FILENO, F_GETFD) < 0 || fcntl(STDOUT_FILENO, F_GETFD) < 0 ||
+           fcntl(STDIN_FILENO, F_GETFD) < 0) {
+        if (open("/dev/null", O_RDWR) < 0) {
+            break;
+        }
+    }
     /* Neither can fail for a process that lowers its own rights. */
     (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     (void)setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
