@@ -19,7 +19,8 @@ struct dyn_loop *sink_loop(const struct sink_host *host);
 struct http_client *sink_http(const struct sink_host *host);
 
 /** The answer owed for a deliver(). DYN_OK: accepted. An error whose advice is RETRY is tried again
- *  (5 times, full jitter, then dead-lettered with the words); DROP is dead-lettered at once. */
+ *  (full jitter; after the fifth failure it is dead-lettered with the words); any other error
+ *  dead-letters at once. No answer within a minute is a failure: cancel() is called. */
 void sink_done(struct sink_host *host, dyn_err err, const char *format, ...) DYN_PRINTF(3, 4);
 
 /** One number for statistics, named as the original named it. */
@@ -29,12 +30,15 @@ struct sink_stat {
     int64_t at_ms; /* wall ms */
 };
 
-/** What a sink gets: statistics for CONFIG_STATS, events for CONFIG_ERRORS; actions go to both kinds
- *  that ask for them (wants_actions). */
+/** What a sink gets: the statistics of one entry for CONFIG_STATS, events for CONFIG_ERRORS;
+ * actions go to both kinds that ask for them (wants_actions). The numbers of one controller stand
+ * together.
+ */
 struct sink_delivery {
     const struct sink_stat *stats;
     size_t stats_count;
-    const struct event *event;   /* NULL: none */
+    const struct event *event; /* NULL: none */
+    uint64_t repeats; /* how often `event` came again, and was not told, since it was last told */
     const struct action *action; /* NULL: none */
 };
 
@@ -47,13 +51,14 @@ struct sink_ops {
     /** Check options and resolve secrets. No I/O. On failure nothing stays held. */
     dyn_err (*init)(void *state, struct sink_host *host, struct dyn_error *error);
     /** Take one delivery. One sink_done() is owed, later or from inside; what the delivery points
-     *  to lives until then. */
+     *  to lives until then. The next one comes after that answer. */
     void (*deliver)(void *state, struct sink_host *host, const struct sink_delivery *delivery);
     /** Give up the delivery under way; no answer is taken for it any more. May be NULL. */
     void (*cancel)(void *state);
     void (*fini)(void *state); /* may be NULL */
 };
 
+/** By the type's short name; NULL when there is no code for it. */
 const struct sink_ops *sink_find(enum config_kind kind, const char *name);
 
 #endif

@@ -1,0 +1,40 @@
+/*
+ * cursor: the hash `PREFIX:{rep}:KIND:SINK`, which holds how far a sink has come in each stream
+ * and what its deduplication remembers.
+ *
+ * What changed goes out in one HSET (and one HDEL) at a time, so that a cursor and what belongs to
+ * it change together; what a lost connection may not have written is written again.
+ *
+ * Ownership: after cursor_free() its memory goes when the last answer has come; no callback of it
+ * comes any more.
+ */
+#ifndef DYN_REPORTER_CURSOR_H
+#define DYN_REPORTER_CURSOR_H
+
+#include "common/bus.h"
+
+#define CURSOR_FIELD_MAX 32 /* bytes of a field's name, NUL included */
+#define CURSOR_VALUE_MAX 96
+#define CURSOR_FIELDS_MAX 4096 /* changed and not yet written; more are not remembered, counted */
+
+struct cursor;
+
+/** `bus` points to where its owner keeps it, NULL when it is gone. NULL: no memory. */
+struct cursor *cursor_new(struct bus *const *bus, const char *key);
+/** Writes what is left, without waiting for the answer. NULL is fine. */
+void cursor_free(struct cursor *cursor);
+
+/** Read it all: `field` for each, then `done` once. DYN_CLOSED, DYN_BUSY: neither is called. */
+typedef void cursor_field_fn(void *arg, struct dyn_str field, struct dyn_str value);
+typedef void cursor_done_fn(void *arg, dyn_err err);
+DYN_NODISCARD dyn_err cursor_load(struct cursor *cursor, cursor_field_fn *field,
+                                  cursor_done_fn *done, void *arg);
+
+/** Change a field, "" removes it. Written by the next cursor_flush(). */
+void cursor_set(struct cursor *cursor, const char *field, const char *value);
+/** Write what changed, unless that is under way already. */
+void cursor_flush(struct cursor *cursor);
+bool cursor_is_clean(const struct cursor *cursor);
+uint64_t cursor_forgotten(const struct cursor *cursor);
+
+#endif

@@ -1,0 +1,20 @@
+/* The registry: one line a sink. */
+#include "reporter/sink.h"
+
+extern const struct sink_ops sink_console_stats;
+extern const struct sink_ops sink_console_errors;
+
+static const struct sink_ops *const sinks[] = {
+    &sink_console_stats,
+    &sink_console_errors,
+};
+
+const struct sink_ops *sink_find(enum config_kind kind, const char *name)
+{
+    for (size_t i = 0; i < sizeof sinks / sizeof sinks[0]; i++) {
+        if (sinks[i]->kind == kind && strcmp(sinks[i]->name, name) == 0) {
+            return sinks[i];
+        }
+    }
+    return NULL;
+}
