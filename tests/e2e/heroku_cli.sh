@@ -17,7 +17,9 @@ fail() {
     exit 1
 }
 
-command -v node >/dev/null && command -v npm >/dev/null || skip "node and npm are not installed"
+if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
+    skip "node and npm are not installed"
+fi
 [ "$(node -p 'process.versions.node.split(".")[0]')" -ge 20 ] || skip "node $(node --version) is older than 20"
 
 cli=$cache/heroku-$version
