@@ -246,6 +246,9 @@ struct config {
 
 /** NULL, and the one message to print, when the file is refused. */
 struct config *config_load(const char *path, struct dyn_error *error);
+/** The same without the inputs' `policy`, which only config_print() reads: what a service needs of
+ * a fleet of 100,000 inputs is 60 MB less. */
+struct config *config_load_lean(const char *path, struct dyn_error *error);
 void config_free(struct config *config);
 
 /**

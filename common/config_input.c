@@ -1,5 +1,7 @@
 #include "common/config_internal.h"
 
+#define INPUT_POLICIES_MAX 16 /* keys of config_policy_input, with room */
+
 /* In the order of config_policy_input. */
 static struct config_value *value_of(struct config_value *values, const char *key)
 {
@@ -172,9 +174,11 @@ static dyn_err input_read(struct config_loader *loader, const struct config_node
                           const struct config_levels *above, struct config_input *out)
 {
     struct config_levels levels = *above;
-    struct config_value *values = NULL;
+    struct config_value values[INPUT_POLICIES_MAX];
+    size_t count = config_fields_count(config_policy_input);
     dyn_err err = config_type_read(loader, map, CONFIG_SOURCE, &out->type);
 
+    DYN_ASSERT(count <= INPUT_POLICIES_MAX);
     if (err == DYN_OK) {
         err = input_keys_check(loader, map, out->type);
     }
@@ -192,13 +196,19 @@ static dyn_err input_read(struct config_loader *loader, const struct config_node
     }
     levels.maps[CONFIG_LEVEL_INPUT] = map;
     if (err == DYN_OK) {
-        err = config_policies_read(loader, &levels, config_policy_input, &values, &out->policy);
+        err = config_policies_read(loader, &levels, config_policy_input, values);
     }
     if (err == DYN_OK) {
         err = windows_read(loader, map, values, out);
     }
     if (err == DYN_OK) {
         err = outage_read(loader, map, &levels, values, out);
+    }
+    if (err == DYN_OK && !loader->lean) {
+        struct config_value *kept = config_arena_alloc(loader->arena, count * sizeof(*kept));
+
+        memcpy(kept, values, count * sizeof(*kept));
+        out->policy = (struct config_options){kept, count};
     }
     out->origin = (struct config_origin){map->file, map->line, map->column, "input"};
     return err;

@@ -159,6 +159,7 @@ struct config_loader {
     const char *shown_directory; /* the same as the user wrote it, with '/' behind it, or "" */
     const char *real_file;       /* of the main file, which an include does not bring again */
     size_t files;                /* included so far */
+    bool lean;                   /* config_load_lean() */
     int64_t version;
     const struct config_node *defaults;          /* of the main file, or NULL */
     const struct config_node **account_defaults; /* beside config.accounts; entries may be NULL */
@@ -245,10 +246,9 @@ int config_level_find(const struct config_levels *levels, const struct config_fi
                       const struct config_node **out);
 /** The field of a table by its key, which must be there. */
 const struct config_field *config_field_of(const struct config_field *fields, const char *key);
-/** All policies of a table; `out_values` are the same values, for what is derived from others. */
+/** All policies of a table, into `out_values`, which has room for config_fields_count(fields). */
 dyn_err config_policies_read(struct config_loader *loader, const struct config_levels *levels,
-                             const struct config_field *fields, struct config_value **out_values,
-                             struct config_options *out);
+                             const struct config_field *fields, struct config_value *out_values);
 /** Refuse at a value's place, or at `map` when the value is built in. */
 dyn_err config_refuse_value(struct config_loader *loader, const struct config_value *value,
                             const struct config_node *map, const char *words);

@@ -488,12 +488,12 @@ static bool directories_set(struct config_loader *loader, const char *path, char
     return true;
 }
 
-struct config *config_load(const char *path, struct dyn_error *error)
+static struct config *load_file(const char *path, bool lean, struct dyn_error *error)
 {
     char real[PATH_MAX];
     char directory[PATH_MAX];
     char shown[PATH_MAX];
-    struct config_loader loader = {.error = error};
+    struct config_loader loader = {.error = error, .lean = lean};
     struct config *config = NULL;
     struct dyn_buf text;
 
@@ -507,6 +507,16 @@ struct config *config_load(const char *path, struct dyn_error *error)
     }
     dyn_buf_wipe(&text);
     return config;
+}
+
+struct config *config_load(const char *path, struct dyn_error *error)
+{
+    return load_file(path, false, error);
+}
+
+struct config *config_load_lean(const char *path, struct dyn_error *error)
+{
+    return load_file(path, true, error);
 }
 
 void config_free(struct config *config)

@@ -46,21 +46,17 @@ dyn_err config_policy_read(struct config_loader *loader, const struct config_lev
 }
 
 dyn_err config_policies_read(struct config_loader *loader, const struct config_levels *levels,
-                             const struct config_field *fields, struct config_value **out_values,
-                             struct config_options *out)
+                             const struct config_field *fields, struct config_value *out_values)
 {
     size_t count = config_fields_count(fields);
-    struct config_value *values = config_arena_alloc(loader->arena, count * sizeof(*values));
 
     for (size_t i = 0; i < count; i++) {
-        dyn_err err = config_policy_read(loader, levels, &fields[i], &values[i]);
+        dyn_err err = config_policy_read(loader, levels, &fields[i], &out_values[i]);
 
         if (err != DYN_OK) {
             return err;
         }
     }
-    *out = (struct config_options){values, count};
-    *out_values = values;
     return DYN_OK;
 }
 
@@ -301,11 +297,12 @@ static dyn_err process_type_check(struct config_loader *loader, const struct con
 static dyn_err guards_read(struct config_loader *loader, const struct config_node *map,
                            const struct config_levels *levels, struct config_controller *out)
 {
-    struct config_value *values = NULL;
+    size_t count = config_fields_count(config_policy_controller);
+    struct config_value *values = config_arena_alloc(loader->arena, count * sizeof(*values));
     const struct config_options *policy = &out->policy;
-    dyn_err err =
-        config_policies_read(loader, levels, config_policy_controller, &values, &out->policy);
+    dyn_err err = config_policies_read(loader, levels, config_policy_controller, values);
 
+    out->policy = (struct config_options){values, count};
     if (err != DYN_OK) {
         return err;
     }

@@ -164,7 +164,7 @@ static void reload(void *arg, int signum)
     if (service->draining || run->stopping) {
         return;
     }
-    struct config *next = config_load(run->options.config, &error);
+    struct config *next = config_load_lean(run->options.config, &error);
     if (next == NULL || redis_is_same(run, next, &error) != DYN_OK) {
         config_free(next);
         reload_count(service, "refused");
@@ -341,7 +341,7 @@ static dyn_err http_start_up(struct service_run *run, struct dyn_error *error)
 
 static dyn_err config_start(struct service_run *run, struct dyn_error *error)
 {
-    run->service.config = config_load(run->options.config, error);
+    run->service.config = config_load_lean(run->options.config, error);
     if (run->service.config == NULL) {
         return DYN_CONFIG;
     }

@@ -117,6 +117,7 @@ static dyn_err http_parse(const char *value, struct service_options *out, struct
 static dyn_err instance_parse(const char *value, struct service_options *out,
                               struct dyn_error *error)
 {
+    DYN_ASSERT(value != NULL);
     if (*value == '\0' || strlen(value) >= sizeof out->instance) {
         return dyn_error_set(error, DYN_CONFIG, "--instance: expected 1 to %zu characters",
                              sizeof out->instance - 1);

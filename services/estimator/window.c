@@ -91,10 +91,16 @@ static void window_pop_up_to(struct window *window, double value)
     }
 }
 
-static void window_append(struct window *window, int64_t at, double value)
+/* The one path of nearly every sample, in one piece: what leaves at the back, what leaves at the
+ * front, what comes. */
+static void window_append(struct window *window, int64_t at, int64_t from, double value)
 {
-    if (window->count > 0) {
-        struct window_span *newest = window_slot(window, window->count - 1U);
+    struct window_span *ring = window_ring(window);
+    unsigned mask = window->capacity - 1U;
+    unsigned head = window->head;
+    unsigned count = window->count;
+    if (count > 0) {
+        struct window_span *newest = &ring[(head + count - 1U) & mask];
         newest->end = at;
         if (value > 0) {
             window->zero_since = WINDOW_NEVER;
@@ -102,9 +108,22 @@ static void window_append(struct window *window, int64_t at, double value)
             window->zero_since = at;
         }
     }
-    window_pop_up_to(window, value);
-    window_push(window, (struct window_span){INT64_MAX, value});
+    while (count > 0 && ring[(head + count - 1U) & mask].value <= value) {
+        count--;
+    }
+    while (count > 0 && ring[head].end <= from) {
+        head = (head + 1U) & mask;
+        count--;
+    }
+    window->head = (uint16_t)head;
     window->last_at = at;
+    if (count <= mask) {
+        ring[(head + count) & mask] = (struct window_span){INT64_MAX, value};
+        window->count = (uint16_t)(count + 1U);
+    } else {
+        window->count = (uint16_t)count;
+        window_push(window, (struct window_span){INT64_MAX, value});
+    }
 }
 
 static void window_insert_late(struct window *window, double value)
@@ -119,15 +138,9 @@ static void window_insert_late(struct window *window, double value)
     window_push(window, newest);
 }
 
-void window_add(struct window *window, const struct window_rule *rule, int64_t at, int64_t now,
-                double value)
+static void window_cover_with(struct window *window, const struct window_rule *rule, int64_t at,
+                              int64_t now)
 {
-    DYN_ASSERT(at <= now);
-    if (at >= window->last_at) {
-        window_append(window, at, value);
-    } else {
-        window_insert_late(window, value);
-    }
     if (now - at > rule->interval_ms) {
         return;
     }
@@ -141,15 +154,26 @@ void window_add(struct window *window, const struct window_rule *rule, int64_t a
 
 void window_expire(struct window *window, const struct window_rule *rule, int64_t now)
 {
+    const struct window_span *ring = window_ring(window);
+    unsigned mask = window->capacity - 1U;
     int64_t from = now - rule->period_ms;
-    while (window->count > 0 && window_at(window, 0)->end <= from) {
-        window_drop_front(window);
+    while (window->count > 0 && ring[window->head].end <= from) {
+        window->head = (uint16_t)((window->head + 1U) & mask);
+        window->count--;
     }
 }
 
-double window_max(const struct window *window)
+void window_add(struct window *window, const struct window_rule *rule, int64_t at, int64_t now,
+                double value)
 {
-    return window->count > 0 ? window_at(window, 0)->value : NAN;
+    DYN_ASSERT(at <= now);
+    if (at >= window->last_at) {
+        window_append(window, at, now - rule->period_ms, value);
+    } else {
+        window_insert_late(window, value);
+        window_expire(window, rule, now);
+    }
+    window_cover_with(window, rule, at, now);
 }
 
 int64_t window_max_until(const struct window *window)

@@ -25,6 +25,8 @@
 #include "common/limits.h"
 #include "common/message.h"
 
+#include <math.h>
+
 #define WINDOW_INLINE 4
 #define WINDOW_NEVER INT64_MIN
 
@@ -60,7 +62,8 @@ void window_init(struct window *window);
 void window_fini(struct window *window);
 
 /**
- * Fold a good sample of time `at` that the log brings at `now` (at <= now). With no memory to grow,
+ * Fold a good sample of time `at` that the log brings at `now` (at <= now), and forget what left
+ * [now - period, now]. With no memory to grow,
  * spans are merged as at the bound: the maximum may stay up longer, and is never lower.
  */
 void window_add(struct window *window, const struct window_rule *rule, int64_t at, int64_t now,
@@ -69,8 +72,14 @@ void window_add(struct window *window, const struct window_rule *rule, int64_t a
 /** Forget what left [now - period, now]. */
 void window_expire(struct window *window, const struct window_rule *rule, int64_t now);
 
-/** The maximum; NaN when there never was a sample. Call window_expire() before. */
-double window_max(const struct window *window);
+/** The maximum; NaN when there never was a sample. As of the last window_add or window_expire(). */
+static inline double window_max(const struct window *window)
+{
+    const struct window_span *ring =
+        window->capacity == WINDOW_INLINE ? window->ring.fixed : window->ring.grown;
+    return window->count > 0 ? ring[window->head].value : NAN;
+}
+
 /** The newest value; NaN when there never was a sample. */
 double window_value(const struct window *window);
 
