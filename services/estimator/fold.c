@@ -371,6 +371,16 @@ void fold_tick(struct fold *fold, struct entry_id id, const struct tick *tick,
     fold_keyframes(fold, now, out);
 }
 
+dyn_err fold_restate(struct fold *fold, uint64_t controller, const struct fold_out *out)
+{
+    const struct fold_controller *found = fold_plan_controller(&fold->plan, controller);
+    if (found == NULL || !found->given.exists) {
+        return DYN_NOTFOUND;
+    }
+    fold_give_target(fold, found, (int64_t)fold->last.ms, false, out);
+    return DYN_OK;
+}
+
 dyn_err fold_entry(struct fold *fold, struct pack_reader *reader, struct entry_id id,
                    struct dyn_str message, const struct fold_out *out)
 {

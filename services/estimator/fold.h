@@ -62,6 +62,11 @@ void fold_tick(struct fold *fold, struct entry_id id, const struct tick *tick,
 dyn_err fold_entry(struct fold *fold, struct pack_reader *reader, struct entry_id id,
                    struct dyn_str message, const struct fold_out *out);
 
+/** Give the controller's target as it stands after the last entry, like a keyframe. DYN_NOTFOUND:
+ *  it has none, or is not of this partition. */
+DYN_NODISCARD dyn_err fold_restate(struct fold *fold, uint64_t controller,
+                                   const struct fold_out *out);
+
 const struct config *fold_config(const struct fold *fold);
 
 uint64_t fold_epoch(const struct fold *fold); /* the highest seen; 0: none */
