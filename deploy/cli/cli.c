@@ -32,7 +32,7 @@ void cli_command_help(const struct cli_command *command, FILE *out)
     fprintf(out, "  %-24s print this\n", "--help");
 }
 
-static void cli_say(const char *name, const char *format, va_list args)
+static void DYN_PRINTF(2, 0) cli_say(const char *name, const char *format, va_list args)
 {
     fflush(stdout);
     fprintf(stderr, "dynosaur %s: ", name);

@@ -11,7 +11,8 @@
 #include <signal.h>
 
 #define RECORD_CONNECT_MS 10000
-#define RECORD_SECONDS_MAX (30 * 86400)
+#define RECORD_KEY_MAX 256
+#define RECORD_SECONDS_MAX 2592000 /* 30 days */
 
 enum {
     OPTION_PARTITION,
@@ -198,7 +199,7 @@ static bool record_follow(struct record *record, struct bus_reader *reader,
                           const struct config *config)
 {
     struct dyn_buf key;
-    dyn_buf_init(&key, 2 * DYN_NAME_MAX);
+    dyn_buf_init(&key, RECORD_KEY_MAX);
     uint32_t partition = (uint32_t)record->partition;
     bus_key_partition(&key, config->redis.prefix, partition, "values");
     record->values = bus_reader_follow(reader, dyn_buf_text(&key), (struct entry_id){0});

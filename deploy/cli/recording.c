@@ -57,7 +57,9 @@ void recording_add(FILE *file, const struct recording_entry *entry)
     write_u32(file, (uint32_t)entry->message.len);
     write_u64(file, entry->id.ms);
     write_u64(file, entry->id.seq);
-    fwrite(entry->message.ptr, 1, entry->message.len, file);
+    if (entry->message.len > 0) {
+        fwrite(entry->message.ptr, 1, entry->message.len, file);
+    }
 }
 
 void recording_end(FILE *file, uint64_t entries)

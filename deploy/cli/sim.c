@@ -155,13 +155,12 @@ struct sim_world {
 
 static struct sim_controller *sim_controller_of(struct sim *sim, uint64_t id)
 {
-    for (size_t i = 0; i < sim->controllers_count; i++) {
-        if (sim->controllers[i].config->id == id) {
-            return &sim->controllers[i];
-        }
+    size_t index = 0;
+    while (index < sim->controllers_count && sim->controllers[index].config->id != id) {
+        index++;
     }
-    DYN_ASSERT(!"a controller that the configuration has");
-    return NULL;
+    DYN_ASSERT(index < sim->controllers_count);
+    return &sim->controllers[index];
 }
 
 static void sim_take_target(void *arg, const struct target *target, bool changed)

@@ -14,7 +14,7 @@
 #include "common/config.h"
 #include "common/trace.h"
 
-#define SIM_SPAN_MAX_MS (10 * 366 * 86400000LL) /* of all traces together; refused */
+#define SIM_SPAN_MAX_MS (10LL * 366 * 86400000) /* of all traces together; refused */
 
 struct sim_input {
     const struct config_input *config;

@@ -50,11 +50,11 @@ static void take_target(void *arg, const struct target *target, bool changed)
     }
     dyn_buf_clear(&bytes);
     struct target said = *target;
-    if (change == CHANGE_INVENT && target->decided.ms == BEGIN_MS + 300 * 1000) {
+    if (change == CHANGE_INVENT && target->decided.ms == BEGIN_MS + 300000) {
         said.rung++;
     }
     message_write_target(&bytes, &said);
-    if (change == CHANGE_FLIP && target->decided.ms == BEGIN_MS + 420 * 1000) {
+    if (change == CHANGE_FLIP && target->decided.ms == BEGIN_MS + 420000) {
         bytes.ptr[bytes.len - 3] ^= 1;
     }
     add(RECORDING_TARGETS, (struct entry_id){target->decided.ms + 2, 0});
