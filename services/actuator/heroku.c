@@ -229,7 +229,9 @@ void heroku_send(struct heroku *heroku, const char *base, const struct config_ac
                  const struct act_request *request, int64_t deadline_boot_ms)
 {
     struct call *call = calloc(1, sizeof *call);
-    DYN_ASSERT(call != NULL); /* an answer is owed, and there is nothing to owe it with */
+    if (call == NULL) {
+        abort(); /* an answer is owed and cannot be kept in mind; a restart settles all */
+    }
     call->heroku = heroku;
     call->kind = request->kind;
     call->token = request->token;
