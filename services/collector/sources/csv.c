@@ -1,6 +1,7 @@
 /* csv: plays a recorded file. Its clock stands at the first row when the source starts. */
 #include "collector/sources.h"
 
+#include "common/log.h"
 #include "common/trace.h"
 
 struct player {
@@ -34,7 +35,18 @@ static dyn_err player_init(void *state, struct source_host *host, struct dyn_err
         return dyn_error_set(error, DYN_RANGE, "speed must be above 0");
     }
     player->trace = trace_load(text_option(options, "file"), &how, error);
-    return player->trace != NULL ? DYN_OK : DYN_BADMSG;
+    if (player->trace == NULL) {
+        return DYN_BADMSG;
+    }
+    size_t skipped = player->trace->malformed + player->trace->unordered;
+    if (skipped > 0) {
+        /* The source works, so that this is no error of init(): said here, once a start. */
+        dyn_log(
+            DYN_LOG_WARN, "trace_rows_skipped", "input=%s rows=%zu msg=%s",
+            source_input(host)->name, skipped,
+            dyn_log_quoted(player->trace->messages_count > 0 ? player->trace->messages[0] : ""));
+    }
+    return DYN_OK;
 }
 
 static void player_poll(void *state, struct source_host *host, int64_t now_ms, int64_t wall_ms)

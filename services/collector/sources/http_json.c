@@ -120,6 +120,13 @@ static dyn_err answer_number(struct dyn_str body, const char *pointer, double *o
     return err;
 }
 
+/* http's words begin with the URL, whose path may be a secret here; a reason begins behind it. */
+static const char *error_reason(const char *words)
+{
+    const char *reason = strstr(words, ": ");
+    return reason != NULL ? reason + 2 : words;
+}
+
 static void http_json_answered(struct source_host *host, const char *name,
                                const struct http_answer *answer)
 {
@@ -128,7 +135,7 @@ static void http_json_answered(struct source_host *host, const char *name,
     const char *pointer = config_option(&source_input(host)->options, "pointer")->as.s;
     if (answer->err != DYN_OK) {
         source_failed(host, answer->err == DYN_TIMEOUT ? SAMPLE_TIMEOUT : SAMPLE_ERROR, "%s: %s",
-                      name, answer->error);
+                      name, error_reason(answer->error));
     } else if (answer->status != 200) {
         source_failed(host, SAMPLE_ERROR, "%s: answered with status %ld", name, answer->status);
     } else if (answer_number(answer->body, pointer, &value, &error) != DYN_OK) {

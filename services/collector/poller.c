@@ -1,0 +1,330 @@
+#include "collector/poller.h"
+
+#include "collector/host.h"
+#include "collector/schedule.h"
+
+#include "common/clock.h"
+
+#include <stdlib.h>
+
+#define EFFECTS_MAX 256 /* of one step */
+#define STEPS_MAX 8     /* in one turn of the loop: answers want to be read, too */
+
+/* By slot, the number that schedule and host know an input by. */
+struct entry {
+    struct poller_input of;
+    struct source_host *host; /* NULL: the slot is free */
+    bool told;                /* that it is disabled */
+};
+
+struct poller {
+    struct poller_options options;
+    struct host_options host_options;
+    struct schedule *schedule;
+    struct entry *entries;
+    uint32_t entries_count;
+    struct dyn_timer *timer;
+    int64_t armed_ms; /* when the timer fires; INT64_MAX: it does not */
+    bool stopped;
+    bool expiring; /* the schedule has closed the reading itself */
+    struct poller_counts counts;
+};
+
+/* ---- the timer ---- */
+
+static void poller_arm(struct poller *poller)
+{
+    int64_t next = schedule_next_ms(poller->schedule);
+    if (next >= poller->armed_ms) {
+        return;
+    }
+    poller->armed_ms = next;
+    dyn_timer_start(poller->timer, next - dyn_loop_now_ms(poller->options.loop), 0);
+}
+
+static void poller_done(struct poller *poller, uint32_t slot)
+{
+    struct schedule_event event = {.kind = SCHEDULE_DONE, .slot = slot};
+    int64_t now_ms = dyn_loop_now_ms(poller->options.loop);
+    poller->counts.reading--;
+    /* After an expiry the schedule may have begun the input's next reading already. */
+    if (!poller->expiring) {
+        (void)schedule_step(poller->schedule, &event, now_ms, NULL, 0);
+    }
+}
+
+static void poller_sample(void *arg, struct source_host *host, enum sample_status status,
+                          double value, struct dyn_str words)
+{
+    struct poller *poller = arg;
+    uint32_t slot = host_slot(host);
+    poller_done(poller, slot);
+    poller->counts.ended[status]++;
+    poller_arm(poller);
+    poller->options.sample(poller->options.arg, &poller->entries[slot].of, status, value, words);
+}
+
+static void poller_apply(struct poller *poller, const struct schedule_effect *effect,
+                         int64_t now_ms, int64_t wall_ms)
+{
+    struct source_host *host = poller->entries[effect->slot].host;
+    DYN_ASSERT(host != NULL);
+    poller->counts.late_ms = effect->late_ms;
+    switch (effect->kind) {
+    case SCHEDULE_POLL:
+        poller->counts.skipped += effect->skipped;
+        poller->counts.reading++;
+        poller->counts.polls++;
+        host_poll(host, now_ms, wall_ms);
+        break;
+    case SCHEDULE_EXPIRE:
+        /* A turn that came after poller_stop() began no reading. */
+        if (host_reading(host)) {
+            poller->expiring = true;
+            host_expire(host);
+            poller->expiring = false;
+        }
+        break;
+    }
+}
+
+static void poller_turn(void *arg)
+{
+    struct poller *poller = arg;
+    struct schedule_effect effects[EFFECTS_MAX];
+    const struct schedule_event event = {.kind = SCHEDULE_TURN};
+    int64_t now_ms = dyn_loop_now_ms(poller->options.loop);
+    int64_t wall_ms = dyn_clock_wall_ms();
+    size_t count = EFFECTS_MAX;
+    poller->armed_ms = INT64_MAX;
+    for (size_t step = 0; step < STEPS_MAX && count == EFFECTS_MAX; step++) {
+        count = schedule_step(poller->schedule, &event, now_ms, effects, EFFECTS_MAX);
+        for (size_t i = 0; i < count; i++) {
+            /* When it has stopped, only what is under way is still looked after. */
+            if (!poller->stopped || effects[i].kind == SCHEDULE_EXPIRE) {
+                poller_apply(poller, &effects[i], now_ms, wall_ms);
+            }
+        }
+    }
+    poller_arm(poller);
+}
+
+/* ---- life ---- */
+
+struct poller *poller_new(const struct poller_options *options)
+{
+    struct poller *poller = calloc(1, sizeof *poller);
+    if (poller == NULL) {
+        return NULL;
+    }
+    poller->options = *options;
+    poller->host_options = (struct host_options){
+        .loop = options->loop, .http = options->http, .sample = poller_sample, .arg = poller};
+    poller->armed_ms = INT64_MAX;
+    poller->schedule = schedule_new();
+    poller->timer = dyn_timer_new(options->loop, poller_turn, poller);
+    if (poller->schedule == NULL || poller->timer == NULL) {
+        poller_free(poller);
+        return NULL;
+    }
+    return poller;
+}
+
+void poller_free(struct poller *poller)
+{
+    if (poller == NULL) {
+        return;
+    }
+    for (uint32_t slot = 0; slot < poller->entries_count; slot++) {
+        host_free(poller->entries[slot].host);
+    }
+    free(poller->entries);
+    dyn_timer_free(poller->timer);
+    schedule_free(poller->schedule);
+    free(poller);
+}
+
+void poller_stop(struct poller *poller)
+{
+    poller->stopped = true;
+}
+
+const struct poller_counts *poller_counts(struct poller *poller)
+{
+    return &poller->counts;
+}
+
+/* ---- a new configuration ---- */
+
+struct wanted {
+    struct poller_input of;
+    bool there; /* a host has it already */
+};
+
+static int wanted_compare(const void *a, const void *b)
+{
+    const struct wanted *left = a;
+    const struct wanted *right = b;
+    return (left->of.input->series > right->of.input->series) -
+           (left->of.input->series < right->of.input->series);
+}
+
+/* All inputs of a configuration by their series. NULL: none, or no memory. */
+static struct wanted *wanted_list(const struct config *config, size_t *out_count)
+{
+    size_t count = 0;
+    struct wanted *list = NULL;
+    for (int pass = 0; pass < 2; pass++) {
+        size_t at = 0;
+        for (size_t a = 0; a < config->apps_count; a++) {
+            const struct config_app *app = &config->apps[a];
+            for (size_t c = 0; c < app->controllers_count; c++) {
+                const struct config_controller *controller = &app->controllers[c];
+                for (size_t i = 0; i < controller->inputs_count; i++, at++) {
+                    if (list != NULL) {
+                        list[at].of =
+                            (struct poller_input){app, controller, &controller->inputs[i]};
+                    }
+                }
+            }
+        }
+        count = at;
+        list = list == NULL && count > 0 ? calloc(count, sizeof *list) : list;
+    }
+    if (list != NULL) {
+        qsort(list, count, sizeof *list, wanted_compare);
+    }
+    *out_count = count;
+    return list;
+}
+
+static struct wanted *wanted_find(struct wanted *list, size_t count, uint64_t series)
+{
+    size_t low = 0;
+    size_t high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (list[middle].of.input->series < series) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low < count && list[low].of.input->series == series ? &list[low] : NULL;
+}
+
+static void entry_tell(struct poller *poller, struct entry *entry)
+{
+    const char *why = host_disabled(entry->host);
+    if (why != NULL || entry->told) {
+        poller->options.disabled(poller->options.arg, &entry->of, why);
+    }
+    entry->told = why != NULL;
+    poller->counts.disabled += entry->told ? 1 : 0;
+}
+
+static void entry_remove(struct poller *poller, uint32_t slot)
+{
+    struct entry *entry = &poller->entries[slot];
+    struct schedule_event event = {.kind = SCHEDULE_REMOVE, .slot = slot};
+    (void)schedule_step(poller->schedule, &event, dyn_loop_now_ms(poller->options.loop), NULL, 0);
+    poller->counts.reading -= host_reading(entry->host) ? 1 : 0;
+    poller->counts.stray += host_stray_answers(entry->host);
+    host_free(entry->host);
+    *entry = (struct entry){.host = NULL};
+}
+
+/* Keep what is still wanted as it is, and let the rest go. */
+static void entries_keep(struct poller *poller, struct wanted *list, size_t count)
+{
+    for (uint32_t slot = 0; slot < poller->entries_count; slot++) {
+        struct entry *entry = &poller->entries[slot];
+        if (entry->host == NULL) {
+            continue;
+        }
+        struct wanted *wanted = wanted_find(list, count, source_input(entry->host)->series);
+        if (wanted == NULL || wanted->there || !host_same(entry->host, wanted->of.input)) {
+            entry_remove(poller, slot);
+            continue;
+        }
+        wanted->there = true;
+        entry->of = wanted->of;
+        if (host_reload(entry->host, wanted->of.app, wanted->of.input)) {
+            poller_done(poller, slot);
+        }
+        entry_tell(poller, entry);
+    }
+}
+
+static dyn_err entries_reserve(struct poller *poller, size_t count)
+{
+    if (count <= poller->entries_count) {
+        return DYN_OK;
+    }
+    if (count >= UINT32_MAX || schedule_reserve(poller->schedule, (uint32_t)count) != DYN_OK) {
+        return DYN_NOMEM;
+    }
+    struct entry *entries = realloc(poller->entries, count * sizeof *entries);
+    if (entries == NULL) {
+        return DYN_NOMEM;
+    }
+    memset(entries + poller->entries_count, 0, (count - poller->entries_count) * sizeof *entries);
+    poller->entries = entries;
+    poller->entries_count = (uint32_t)count;
+    return DYN_OK;
+}
+
+static dyn_err entry_add(struct poller *poller, uint32_t slot, const struct wanted *wanted)
+{
+    const struct config_input *input = wanted->of.input;
+    struct entry *entry = &poller->entries[slot];
+    entry->of = wanted->of;
+    entry->host = host_new(&poller->host_options, source_find(input->type->name), wanted->of.app,
+                           input, slot);
+    if (entry->host == NULL) {
+        return DYN_NOMEM;
+    }
+    struct schedule_event event = {.kind = SCHEDULE_ADD,
+                                   .slot = slot,
+                                   .series = input->series,
+                                   .interval_ms = input->interval_ms};
+    (void)schedule_step(poller->schedule, &event, dyn_loop_now_ms(poller->options.loop), NULL, 0);
+    entry_tell(poller, entry);
+    return DYN_OK;
+}
+
+static dyn_err entries_add(struct poller *poller, const struct wanted *list, size_t count)
+{
+    dyn_err err = entries_reserve(poller, count);
+    uint32_t slot = 0;
+    for (size_t i = 0; i < count && err == DYN_OK; i++) {
+        if (list[i].there) {
+            continue;
+        }
+        while (poller->entries[slot].host != NULL) {
+            slot++;
+            DYN_ASSERT(slot < poller->entries_count);
+        }
+        err = entry_add(poller, slot, &list[i]);
+    }
+    return err;
+}
+
+dyn_err poller_configure(struct poller *poller, const struct config *config)
+{
+    size_t count = 0;
+    struct wanted *list = wanted_list(config, &count);
+    dyn_err err = list != NULL || count == 0 ? DYN_OK : DYN_NOMEM;
+    poller->counts.disabled = 0;
+    entries_keep(poller, list, list != NULL ? count : 0);
+    if (list != NULL) {
+        err = entries_add(poller, list, count);
+    }
+    free(list);
+    poller->counts.inputs = 0;
+    for (uint32_t slot = 0; slot < poller->entries_count; slot++) {
+        poller->counts.inputs += poller->entries[slot].host != NULL ? 1 : 0;
+    }
+    poller_arm(poller);
+    return err;
+}
