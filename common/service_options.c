@@ -136,7 +136,7 @@ static dyn_err parent_parse(const char *value, struct service_options *out, stru
 {
     out->die_with_parent = true;
     int64_t pid = 0;
-    if (value == NULL) {
+    if (*value == '\0') {
         return DYN_OK;
     }
     if (dyn_str_i64(dyn_str_from(value), &pid) != DYN_OK || pid < 1 || pid > INT32_MAX) {
@@ -175,6 +175,8 @@ static dyn_err option_take(size_t which, char *value, struct service_options *ou
     }
 }
 
+static char none[] = ""; /* the value of an option without one */
+
 /* One option, with its value behind '=' or in the next argument. Moves *at to the last one used. */
 static dyn_err argument_take(int argc, char **argv, int *at, struct service_options *out,
                              struct dyn_error *error)
@@ -203,7 +205,10 @@ static dyn_err argument_take(int argc, char **argv, int *at, struct service_opti
         (*at)++;
         value = *at < argc ? argv[*at] : NULL;
     }
-    if (option->value != NULL && !option->optional && (value == NULL || *value == '\0')) {
+    if (value == NULL) {
+        value = none;
+    }
+    if (option->value != NULL && !option->optional && *value == '\0') {
         return dyn_error_set(error, DYN_CONFIG, "%s needs a value: %s %s", option->name,
                              option->name, option->value);
     }

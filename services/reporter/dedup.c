@@ -2,7 +2,7 @@
 
 #include <inttypes.h>
 
-#define EXPIRE_MS (24 * DEDUP_WINDOW_MS)
+#define EXPIRE_MS 86400000 /* a day */
 
 uint64_t dedup_fingerprint(const struct event *event)
 {

@@ -13,9 +13,9 @@
 
 #include "common/message.h"
 
-#define DEDUP_ENTRIES_MAX 1024 /* then the one that was told longest ago is forgotten */
-#define DEDUP_WINDOW_MS (3600 * 1000LL)
-#define DEDUP_TOLD_MAX 3 /* of one fingerprint in a window */
+#define DEDUP_ENTRIES_MAX 1024  /* then the one that was told longest ago is forgotten */
+#define DEDUP_WINDOW_MS 3600000 /* an hour */
+#define DEDUP_TOLD_MAX 3        /* of one fingerprint in a window */
 
 struct dedup_entry {
     uint64_t fingerprint; /* 0: the place is free */

@@ -13,7 +13,7 @@
 #include "common/service.h"
 #include "reporter/names.h"
 
-#define FEED_BACK_MS (5 * 60 * 1000LL)
+#define FEED_BACK_MS 300000   /* 5 min */
 #define FEED_DEAD_KEPT "1000" /* entries of PREFIX:dead; Redis drops the oldest */
 
 struct feed;

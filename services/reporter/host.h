@@ -18,8 +18,8 @@
 #define HOST_BACKOFF_FIRST_MS 1000 /* the n-th pause is random in [0, first * 2^n], up to last */
 #define HOST_BACKOFF_LAST_MS 60000
 #define HOST_ANSWER_MS 60000
-#define HOST_QUEUE_MAX 256                     /* items */
-#define HOST_QUEUE_BYTES_MAX (8 * 1024 * 1024) /* of their messages */
+#define HOST_QUEUE_MAX 256           /* items */
+#define HOST_QUEUE_BYTES_MAX 8388608 /* of their messages: 8 MiB */
 
 struct host_item {
     size_t stream; /* the owner's number for it */

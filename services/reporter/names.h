@@ -15,7 +15,7 @@
 
 #include "reporter/sink.h"
 
-#define NAMES_ACTUAL_MS (10 * 60 * 1000LL)
+#define NAMES_ACTUAL_MS 600000 /* 10 min */
 
 struct names;
 

@@ -7,7 +7,7 @@ static uint64_t repeats;
 static uint64_t forgotten;
 static const struct dedup_entry *entry;
 
-#define MINUTE (60 * 1000LL)
+#define MINUTE 60000LL
 #define START 1000000000LL
 
 static void set_up(void)
@@ -64,8 +64,8 @@ END_TEST
 START_TEST(over_is_told_also_hours_after_its_raised)
 {
     ck_assert(take("users", EVENT_RAISED, START));
-    ck_assert_uint_eq(dedup_expire(&dedup, START + 48 * DEDUP_WINDOW_MS), 0);
-    ck_assert(take("users", EVENT_OVER, START + 48 * DEDUP_WINDOW_MS));
+    ck_assert_uint_eq(dedup_expire(&dedup, START + 48LL * DEDUP_WINDOW_MS), 0);
+    ck_assert(take("users", EVENT_OVER, START + 48LL * DEDUP_WINDOW_MS));
 }
 END_TEST
 
@@ -84,8 +84,8 @@ START_TEST(what_flaps_is_told_three_times_an_hour_each_with_its_over)
     int raised = 0;
     int over = 0;
     for (int i = 0; i < 29; i++) {
-        raised += take("users", EVENT_RAISED, START + 2 * i * MINUTE);
-        over += take("users", EVENT_OVER, START + (2 * i + 1) * MINUTE);
+        raised += take("users", EVENT_RAISED, START + 2LL * i * MINUTE);
+        over += take("users", EVENT_OVER, START + (2LL * i + 1) * MINUTE);
         ck_assert_int_eq(raised, over);
     }
     ck_assert_int_eq(raised, DEDUP_TOLD_MAX);
@@ -131,10 +131,10 @@ START_TEST(closed_entries_expire_after_a_day)
 {
     struct event event = event_of("users", EVENT_ONCE);
     ck_assert(take("users", EVENT_ONCE, START));
-    ck_assert_uint_eq(dedup_expire(&dedup, START + 24 * DEDUP_WINDOW_MS - 1), 0);
-    ck_assert_uint_eq(dedup_expire(&dedup, START + 24 * DEDUP_WINDOW_MS),
+    ck_assert_uint_eq(dedup_expire(&dedup, START + 24LL * DEDUP_WINDOW_MS - 1), 0);
+    ck_assert_uint_eq(dedup_expire(&dedup, START + 24LL * DEDUP_WINDOW_MS),
                       dedup_fingerprint(&event));
-    ck_assert_uint_eq(dedup_expire(&dedup, START + 24 * DEDUP_WINDOW_MS), 0);
+    ck_assert_uint_eq(dedup_expire(&dedup, START + 24LL * DEDUP_WINDOW_MS), 0);
 }
 END_TEST
 

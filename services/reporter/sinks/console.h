@@ -7,7 +7,7 @@
 
 #include "reporter/sink.h"
 
-#define CONSOLE_TEXT_MAX (4 * 1024 * 1024) /* of one delivery; more is refused */
+#define CONSOLE_TEXT_MAX 4194304 /* 4 MiB of one delivery; more is refused */
 
 struct console {
     struct sink_host *host;
