@@ -132,10 +132,6 @@ static dyn_err csv_check(struct config_loader *loader, const struct config_node 
         return config_refuse_value(loader, step, map,
                                    "found step beside time_column, expected one");
     }
-    if (!step->given && !column->given) {
-        return config_refuse_value(loader, column, map,
-                                   "found nothing, expected time_column or step");
-    }
     return DYN_OK;
 }
 

@@ -88,8 +88,6 @@ static const struct {
     {TYPED("exec"), "t:6:5: command: found nothing, expected a list of texts"},
     {TYPED("exec") "    command: [a]\n",
      "t:6:5: per_resource: found nothing, expected the value that one resource serves"},
-    {TYPED("csv") "    file: f\n    value_column: v\n    per_resource: 1\n",
-     "t:6:5: time_column: found nothing, expected time_column or step"},
     {TYPED("csv") "    file: f\n    value_column: v\n    time_column: t\n    step: 5\n",
      "t:11:11: step: found step beside time_column, expected one"},
     {TYPED("http_json") "    url: u\n    pointer: a\n",
