@@ -128,11 +128,11 @@ static void plot_controller(FILE *file, const struct sim *sim, size_t index)
         plot_quoted(file, key);
         fputs(", ", file);
     }
-    fprintf(
-        file,
-        "$input%zu using 1:5 axes x1y2 with steps lw 3 lc rgb '#d6604d' title 'running', "
-        "$input%zu using 1:4 axes x1y2 with steps lw 1.5 dt 2 lc rgb '#222222' title 'target'\n",
-        controller->first_input, controller->first_input);
+    /* The target is a halo around what runs: where they part, both are seen. */
+    fprintf(file,
+            "$input%zu using 1:4 axes x1y2 with steps lw 5 lc rgb '#fdc086' title 'target', "
+            "$input%zu using 1:5 axes x1y2 with steps lw 2 lc rgb '#b2182b' title 'running'\n",
+            controller->first_input, controller->first_input);
 }
 
 static void plot_script(FILE *file, const struct sim *sim, const char *path, bool svg)
