@@ -223,6 +223,7 @@ struct config_sink {
 struct config_redis {
     struct config_secret url; /* redis://[user:password@]host:port/db, unix:///path; default
                                  redis://127.0.0.1:6379 */
+    bool url_given;           /* the file says it; else it is $REDIS_URL or built in */
     const char *prefix;       /* "dyn": letters, digits, '-', '_', ':' */
     uint32_t partitions;      /* 8 */
     int64_t max_bytes;        /* 32 MiB for all streams */

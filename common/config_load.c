@@ -58,6 +58,7 @@ static dyn_err redis_read(struct config_loader *loader, const struct config_node
         return err;
     }
     redis->url = config_option(&options, "url")->as.secret;
+    redis->url_given = config_option(&options, "url")->origin.file != NULL;
     redis->prefix = config_option(&options, "prefix")->as.s;
     redis->partitions = (uint32_t)config_option(&options, "partitions")->as.i;
     redis->max_bytes = config_option(&options, "max_bytes")->as.i;
