@@ -1,0 +1,339 @@
+#include "deploy/cli/explain_text.h"
+
+#include <inttypes.h>
+#include <math.h>
+
+/* ---- inputs ---- */
+
+static const struct report_input *report_of(const struct report *report,
+                                            const struct config_input *input)
+{
+    for (uint32_t i = 0; report != NULL && input != NULL && i < report->inputs_count; i++) {
+        if (report->inputs[i].series == input->series) {
+            return &report->inputs[i];
+        }
+    }
+    return NULL;
+}
+
+void explain_numbers(const struct explain_facts *facts, const struct input_story *story,
+                     struct explain_numbers *out)
+{
+    const struct config_input *input = explain_input(facts->controller, story->name);
+    const struct report_input *newer = report_of(facts->report, input);
+    int64_t period_ms = input != NULL ? input->hysteresis_period_ms : 0;
+    int64_t told_ms = facts->target->log_ms;
+    bool still = story->max_until == 0;
+    *out = (struct explain_numbers){.value = story->value,
+                                    .value_at = story->value_at,
+                                    .max = story->max,
+                                    .estimate = story->estimate};
+    if (newer != NULL && facts->report->log_ms > told_ms) {
+        /* A value that has not come again is as old as before. */
+        if (story->health == INPUT_OK) {
+            out->value_at = facts->report->log_ms;
+        }
+        told_ms = facts->report->log_ms;
+        still = still || newer->max != story->max;
+        out->value = newer->value;
+        out->max = newer->max;
+        out->estimate = newer->estimate;
+    }
+    if (!isnan(out->max)) {
+        out->max_counts = (still ? told_ms : story->max_until) + period_ms;
+    }
+}
+
+static void no_value_for(struct dyn_buf *out, const struct input_story *story, int64_t now_ms)
+{
+    if (story->value_at == 0) {
+        (void)dyn_buf_addf(out, "no value yet");
+    } else {
+        (void)dyn_buf_addf(out, "no value for ");
+        explain_duration(out, now_ms - story->value_at);
+    }
+    if (story->reason.len > 0) {
+        (void)dyn_buf_addf(out, " (" DYN_STR_FMT ")", DYN_STR_ARG(story->reason));
+    }
+}
+
+static void whole_window(struct dyn_buf *out, const struct config_input *config)
+{
+    if (config != NULL) {
+        explain_duration(out, config->hysteresis_period_ms);
+    } else {
+        (void)dyn_buf_addf(out, "a whole hysteresis_period");
+    }
+}
+
+static void not_before(struct dyn_buf *out, const struct input_story *story, int64_t now_ms)
+{
+    (void)dyn_buf_addf(out, "nothing is scaled down");
+    if (story->covered_at > now_ms) {
+        (void)dyn_buf_addf(out, " before ");
+        explain_time(out, story->covered_at, now_ms);
+    } else {
+        (void)dyn_buf_addf(out, " yet");
+    }
+}
+
+void explain_cover(struct dyn_buf *out, const struct input_story *story,
+                   const struct config_input *config, int64_t now_ms)
+{
+    switch (story->cover) {
+    case COVER_YES:
+        return;
+    case COVER_NEVER:
+    case COVER_STALE:
+        no_value_for(out, story, now_ms);
+        (void)dyn_buf_addf(out, ": nothing is scaled down until values are back for ");
+        whole_window(out, config);
+        return;
+    case COVER_YOUNG:
+        (void)dyn_buf_addf(out, "good values for less than ");
+        whole_window(out, config);
+        (void)dyn_buf_addf(out, " so far: ");
+        not_before(out, story, now_ms);
+        return;
+    case COVER_DOUBT:
+        (void)dyn_buf_addf(out, "zeros after demand: a silent agent looks like an empty site, so ");
+        not_before(out, story, now_ms);
+        (void)dyn_buf_addf(out, " (doubt_zero)");
+        return;
+    case COVER_IGNORED:
+        no_value_for(out, story, now_ms);
+        (void)dyn_buf_addf(out, ": the other inputs decide without it (on_outage: ignore)");
+        return;
+    case COVER_FALLBACK:
+        no_value_for(out, story, now_ms);
+        (void)dyn_buf_addf(out, ": ");
+        if (config != NULL) {
+            (void)dyn_buf_addf(out, "at least %" PRId32 " stand in for it, ", config->fallback);
+        }
+        (void)dyn_buf_addf(out, "and nothing is scaled down (on_outage: fallback)");
+        return;
+    }
+}
+
+static void input_text(struct dyn_buf *out, const struct explain_facts *facts,
+                       const struct input_story *story)
+{
+    const struct config_input *config = explain_input(facts->controller, story->name);
+    struct explain_numbers numbers;
+    struct dyn_buf cover;
+    explain_numbers(facts, story, &numbers);
+    (void)dyn_buf_addf(out, "  " DYN_STR_FMT ": ", DYN_STR_ARG(story->name));
+    if (isnan(numbers.value)) {
+        (void)dyn_buf_addf(out, "never a value");
+    } else {
+        (void)dyn_buf_addf(out, "%.10g at ", numbers.value);
+        explain_time(out, numbers.value_at, facts->now_ms);
+    }
+    if (!isnan(numbers.max) && config != NULL) {
+        (void)dyn_buf_addf(out, "; highest of the last ");
+        explain_duration(out, config->hysteresis_period_ms);
+        (void)dyn_buf_addf(out, ": %.10g, counts until ", numbers.max);
+        explain_time(out, numbers.max_counts, facts->now_ms);
+    }
+    if (numbers.estimate >= 0) {
+        (void)dyn_buf_addf(out, "; asks for %" PRId32 " %s", numbers.estimate,
+                           explain_unit(facts->controller, numbers.estimate));
+    }
+    dyn_buf_init(&cover, DYN_ERROR_TEXT_MAX);
+    explain_cover(&cover, story, config, facts->now_ms);
+    if (cover.len > 0) {
+        (void)dyn_buf_addf(out, "\n    %s", dyn_buf_text(&cover));
+    }
+    (void)dyn_buf_addf(out, "\n");
+    dyn_buf_fini(&cover);
+}
+
+/* ---- the target ---- */
+
+static void reason_text(struct dyn_buf *out, const struct explain_facts *facts)
+{
+    const struct target *target = facts->target;
+    const struct config_controller *config = facts->controller;
+    switch (target->reason) {
+    case TARGET_DEMAND:
+        (void)dyn_buf_addf(out, "; within min_resource %" PRId32 " and max_resource %" PRId32,
+                           config->min_resource, config->max_resource);
+        return;
+    case TARGET_AT_MIN:
+        (void)dyn_buf_addf(out, "; raised to min_resource %" PRId32, config->min_resource);
+        return;
+    case TARGET_AT_MAX:
+        (void)dyn_buf_addf(out, "; cut to max_resource %" PRId32 ": raise it if the app needs more",
+                           config->max_resource);
+        return;
+    case TARGET_PINNED:
+        (void)dyn_buf_addf(out, "; an operator pinned it: `dynosaur unpin` ends that");
+        return;
+    }
+}
+
+static void target_text(struct dyn_buf *out, const struct explain_facts *facts)
+{
+    const struct target *target = facts->target;
+    if (target == NULL) {
+        (void)dyn_buf_addf(out, "  target: none yet: no input has said a number; see the "
+                                "collector's log\n");
+        return;
+    }
+    (void)dyn_buf_addf(out, "  together: ");
+    if (target->estimate >= 0) {
+        (void)dyn_buf_addf(out, "%" PRId32 " %s", target->estimate,
+                           explain_unit(facts->controller, target->estimate));
+        if (target->inputs_count > 1) {
+            (void)dyn_buf_addf(out, ", the highest of %" PRIu32 " inputs", target->inputs_count);
+        }
+    } else {
+        (void)dyn_buf_addf(out, "no estimate");
+    }
+    reason_text(out, facts);
+    (void)dyn_buf_addf(out, "\n  target: %" PRId32 " %s%s, told at ", target->rung,
+                       explain_unit(facts->controller, target->rung),
+                       target->raise_only ? " or what runs, if that is more (raise_only)" : "");
+    explain_time(out, target->log_ms, facts->now_ms);
+    (void)dyn_buf_addf(out, "\n");
+}
+
+/* ---- what runs ---- */
+
+static void guard_until(struct dyn_buf *out, const struct actual *actual, int64_t now_ms)
+{
+    (void)dyn_buf_addf(out, "%s", guard_text(actual->guard));
+    if (actual->until_ms > 0) {
+        (void)dyn_buf_addf(out, " until ");
+        explain_time(out, actual->until_ms, now_ms);
+    }
+}
+
+static void running_text(struct dyn_buf *out, const struct explain_facts *facts)
+{
+    const struct actual *actual = facts->actual;
+    if (actual == NULL) {
+        (void)dyn_buf_addf(out, "  running: not known: no actuator has told; is one running, and "
+                                "can it use the account's heroku_api_key?\n");
+        return;
+    }
+    (void)dyn_buf_addf(out, "  running: ");
+    if (actual->running < 0) {
+        (void)dyn_buf_addf(out, "not known");
+    } else {
+        (void)dyn_buf_addf(out, "%" PRId32 " %s of %s", actual->running,
+                           explain_unit(facts->controller, actual->running),
+                           facts->controller->process_type != NULL ? facts->controller->process_type
+                                                                   : facts->controller->name);
+    }
+    (void)dyn_buf_addf(out, ", told at ");
+    explain_time(out, actual->wall_ms, facts->now_ms);
+    (void)dyn_buf_addf(out, "\n");
+    if (actual->guard == GUARD_NONE) {
+        (void)dyn_buf_addf(out, "  held by: nothing. %s\n", guard_words(GUARD_NONE));
+    } else {
+        (void)dyn_buf_addf(out, "  held by: ");
+        guard_until(out, actual, facts->now_ms);
+        (void)dyn_buf_addf(out, ". %s\n", guard_words(actual->guard));
+    }
+    if (actual->words.len > 0) {
+        (void)dyn_buf_addf(out, "  Heroku said: " DYN_STR_FMT "\n", DYN_STR_ARG(actual->words));
+    }
+}
+
+static void action_text(struct dyn_buf *out, const struct action *action, int64_t now_ms)
+{
+    (void)dyn_buf_addf(out, "    ");
+    explain_time(out, action->wall_ms, now_ms);
+    (void)dyn_buf_addf(out, ": " DYN_STR_FMT " %" PRId32 " -> %" PRId32,
+                       DYN_STR_ARG(action->process_type), action->from, action->to);
+    if (action->target != action->to) {
+        (void)dyn_buf_addf(out, ", towards %" PRId32, action->target);
+    }
+    (void)dyn_buf_addf(out, " (%s", action_outcome_text(action->outcome));
+    if (action->outcome != ACTION_DONE && action->http_status != 0) {
+        (void)dyn_buf_addf(out, ", HTTP %" PRId32, action->http_status);
+    }
+    if (action->words.len > 0) {
+        (void)dyn_buf_addf(out, ": " DYN_STR_FMT, DYN_STR_ARG(action->words));
+    }
+    (void)dyn_buf_addf(out, ")\n");
+}
+
+static void fold_text(struct dyn_buf *out, const struct explain_facts *facts)
+{
+    if (facts->folded_ms != 0 && facts->now_ms - facts->folded_ms <= EXPLAIN_OLD_MARK_MS) {
+        return;
+    }
+    (void)dyn_buf_addf(out, "  engine: partition %" PRIu32, facts->app->partition);
+    if (facts->folded_ms == 0) {
+        (void)dyn_buf_addf(out, " has never been folded");
+    } else {
+        (void)dyn_buf_addf(out, " was last folded at ");
+        explain_time(out, facts->folded_ms, facts->now_ms);
+    }
+    (void)dyn_buf_addf(out, ": nothing is scaled down until it is; check that an estimator runs\n");
+}
+
+/* ---- the whole ---- */
+
+static bool has_target(const struct explain_facts *facts)
+{
+    return facts->target != NULL && facts->controller->mode != CONFIG_MODE_OFF;
+}
+
+bool explain_is_trouble(const struct explain_facts *facts)
+{
+    if (facts->controller->mode == CONFIG_MODE_OFF) {
+        return false;
+    }
+    if (facts->target == NULL || facts->actual == NULL) {
+        return true;
+    }
+    return facts->actual->guard != GUARD_NONE;
+}
+
+void explain_standing(struct dyn_buf *out, const struct explain_facts *facts)
+{
+    const struct actual *actual = facts->actual;
+    if (actual != NULL && actual->running >= 0) {
+        (void)dyn_buf_addf(out, "%" PRId32, actual->running);
+    } else {
+        (void)dyn_buf_addf(out, "?");
+    }
+    if (has_target(facts)) {
+        (void)dyn_buf_addf(out, " of %" PRId32 " %s%s", facts->target->rung,
+                           explain_unit(facts->controller, facts->target->rung),
+                           facts->target->raise_only ? " or more" : "");
+    } else {
+        (void)dyn_buf_addf(out, " %s, no target", explain_unit(facts->controller, 2));
+    }
+    if (actual == NULL) {
+        (void)dyn_buf_addf(out, "; the actuator has told nothing");
+    } else if (actual->guard != GUARD_NONE) {
+        (void)dyn_buf_addf(out, ", ");
+        guard_until(out, actual, facts->now_ms);
+        if (actual->words.len > 0) {
+            (void)dyn_buf_addf(out, ": " DYN_STR_FMT, DYN_STR_ARG(actual->words));
+        }
+    }
+}
+
+void explain_text(struct dyn_buf *out, const struct explain_facts *facts)
+{
+    (void)dyn_buf_addf(out, "%s/%s: ", facts->app->name, facts->controller->name);
+    explain_standing(out, facts);
+    (void)dyn_buf_addf(out, " (mode: %s)\n", config_mode_text(facts->controller->mode));
+    for (uint32_t i = 0; facts->target != NULL && i < facts->target->inputs_count; i++) {
+        input_text(out, facts, &facts->target->inputs[i]);
+    }
+    target_text(out, facts);
+    running_text(out, facts);
+    fold_text(out, facts);
+    if (facts->actions_count > 0) {
+        (void)dyn_buf_addf(out, "  last actions:\n");
+    }
+    for (size_t i = 0; i < facts->actions_count; i++) {
+        action_text(out, facts->actions[i], facts->now_ms);
+    }
+}
