@@ -1,18 +1,25 @@
 /*
  * main: `dynosaur COMMAND ...`. A further command is one line in the table below.
  */
-#include "deploy/cli/cli.h"
+#include "deploy/cli/online.h"
+
+#include <unistd.h>
 
 const struct cli_command *const cli_commands[] = {
-    &cli_check, &cli_simulate, &cli_record, &cli_replay, NULL,
+    &cli_run,    &cli_status, &cli_explain, &cli_watch,  &cli_pause,
+    &cli_resume, &cli_pin,    &cli_unpin,   &cli_check,  &cli_simulate,
+    &cli_setup,  &cli_record, &cli_replay,  &cli_attend, NULL,
 };
 
 #define COMMANDS_COUNT (sizeof(cli_commands) / sizeof(cli_commands[0]) - 1)
 
 static void print_help(FILE *out)
 {
-    fputs("usage: dynosaur COMMAND ...\n\ncommands:\n", out);
+    fputs("usage: dynosaur FILE\n       dynosaur COMMAND ...\n\ncommands:\n", out);
     for (size_t i = 0; i < COMMANDS_COUNT; i++) {
+        if (cli_commands[i]->summary == NULL) {
+            continue;
+        }
         fprintf(out, "  %-10s %s\n", cli_commands[i]->name, cli_commands[i]->summary);
     }
     fputs("\noptions:\n"
@@ -47,6 +54,13 @@ static bool wants_help(int argc, char **argv)
     return false;
 }
 
+/* `dynosaur FILE`, or an option of that: what looks like a path is one, so that a mistyped one is
+ * told as such. */
+static bool is_file(const char *word)
+{
+    return word[0] == '-' || strpbrk(word, "/.") != NULL || access(word, F_OK) == 0;
+}
+
 static int run(int argc, char **argv)
 {
     if (argc < 2) {
@@ -71,6 +85,9 @@ static int run(int argc, char **argv)
             return CLI_DONE;
         }
         return command->run(command, argc - 2, argv + 2);
+    }
+    if (is_file(argv[1])) {
+        return cli_run.run(&cli_run, argc - 1, argv + 1);
     }
     return unknown_command(argv[1]);
 }

@@ -1,0 +1,124 @@
+#include "deploy/cli/json_text.h"
+
+#include "common/clock.h"
+#include "deploy/cli/status_text.h"
+
+#include <math.h>
+
+static json_t *text_of(struct dyn_str text)
+{
+    json_t *value = json_stringn(text.ptr != NULL ? text.ptr : "", text.len);
+    return value != NULL ? value : json_null(); /* bytes that are no UTF-8 */
+}
+
+static json_t *number_of(double number)
+{
+    return isnan(number) ? json_null() : json_real(number);
+}
+
+static json_t *count_of(int32_t count)
+{
+    return count < 0 ? json_null() : json_integer(count);
+}
+
+static json_t *time_of(int64_t at_ms)
+{
+    char text[32];
+    if (at_ms <= 0) {
+        return json_null();
+    }
+    dyn_clock_format(at_ms, text, sizeof text);
+    return json_string(text);
+}
+
+static json_t *json_of_input(const struct explain_facts *facts, const struct input_story *story)
+{
+    struct explain_numbers numbers;
+    struct dyn_buf words;
+    explain_numbers(facts, story, &numbers);
+    dyn_buf_init(&words, DYN_ERROR_TEXT_MAX);
+    explain_cover(&words, story, explain_input(facts->controller, story->name), facts->now_ms);
+    json_t *input = json_pack(
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:s}", "name", text_of(story->name),
+        "value", number_of(numbers.value), "value_at", time_of(numbers.value_at), "max",
+        number_of(numbers.max), "max_counts_until", time_of(numbers.max_counts), "estimate",
+        count_of(numbers.estimate), "health", input_health_text(story->health), "cover",
+        input_cover_text(story->cover), "covered_at", time_of(story->covered_at), "reason",
+        text_of(story->reason), "words", dyn_buf_text(&words));
+    dyn_buf_fini(&words);
+    return input;
+}
+
+static json_t *json_of_target(const struct explain_facts *facts)
+{
+    const struct target *target = facts->target;
+    if (target == NULL) {
+        return json_null();
+    }
+    json_t *inputs = json_array();
+    for (uint32_t i = 0; i < target->inputs_count; i++) {
+        (void)json_array_append_new(inputs, json_of_input(facts, &target->inputs[i]));
+    }
+    return json_pack("{s:i, s:b, s:s, s:o, s:o, s:o}", "resources", target->rung, "raise_only",
+                     target->raise_only, "reason", target_reason_text(target->reason), "estimate",
+                     count_of(target->estimate), "at", time_of(target->log_ms), "inputs", inputs);
+}
+
+static json_t *json_of_actual(const struct actual *actual)
+{
+    if (actual == NULL) {
+        return json_null();
+    }
+    return json_pack("{s:o, s:s, s:s, s:o, s:o, s:o}", "running", count_of(actual->running),
+                     "guard", guard_text(actual->guard), "guard_words", guard_words(actual->guard),
+                     "until", time_of(actual->until_ms), "words", text_of(actual->words), "at",
+                     time_of(actual->wall_ms));
+}
+
+static json_t *json_of_action(const struct action *action)
+{
+    return json_pack("{s:o, s:i, s:i, s:i, s:s, s:i, s:o}", "at", time_of(action->wall_ms), "from",
+                     action->from, "to", action->to, "target", action->target, "outcome",
+                     action_outcome_text(action->outcome), "http_status", action->http_status,
+                     "words", text_of(action->words));
+}
+
+json_t *json_of_facts(const struct explain_facts *facts)
+{
+    json_t *actions = json_array();
+    for (size_t i = 0; i < facts->actions_count; i++) {
+        (void)json_array_append_new(actions, json_of_action(facts->actions[i]));
+    }
+    return json_pack(
+        "{s:s, s:s, s:s, s:i, s:i, s:o, s:o, s:b, s:o, s:o}", "app", facts->app->name, "controller",
+        facts->controller->name, "mode", config_mode_text(facts->controller->mode), "min_resource",
+        facts->controller->min_resource, "max_resource", facts->controller->max_resource, "target",
+        json_of_target(facts), "actual", json_of_actual(facts->actual), "trouble",
+        explain_is_trouble(facts), "folded_at", time_of(facts->folded_ms), "actions", actions);
+}
+
+json_t *json_of_fleet(const struct fleet *fleet)
+{
+    json_t *controllers = json_array();
+    json_t *partitions = json_array();
+    json_t *accounts = json_array();
+    for (size_t i = 0; i < fleet->controllers_count; i++) {
+        struct explain_facts facts = status_facts(fleet, &fleet->controllers[i]);
+        (void)json_array_append_new(controllers, json_of_facts(&facts));
+    }
+    for (uint32_t p = 0; p < fleet->config->redis.partitions; p++) {
+        const struct fleet_partition *partition = &fleet->partitions[p];
+        if (partition->used) {
+            (void)json_array_append_new(
+                partitions, json_pack("{s:i, s:b, s:o}", "partition", (int)p, "led", partition->led,
+                                      "folded_at", time_of(partition->folded_ms)));
+        }
+    }
+    for (size_t i = 0; i < fleet->config->accounts_count; i++) {
+        (void)json_array_append_new(accounts, json_pack("{s:s, s:b}", "account",
+                                                        fleet->accounts[i].config->name, "led",
+                                                        fleet->accounts[i].led));
+    }
+    return json_pack("{s:o, s:o, s:o, s:o}", "at", time_of(fleet->now_ms), "controllers",
+                     controllers, "partitions", partitions, "accounts", accounts);
+}
