@@ -261,7 +261,7 @@ static void redis_ready(void *arg, struct dyn_str run_id)
 static void redis_lost(void *arg, const char *why)
 {
     struct run *run = arg;
-    if (run->was_ready || !run->is_private) {
+    if (!run->stopping && (run->was_ready || !run->is_private)) {
         (void)fprintf(stderr, "dynosaur: Redis is away: %s\n", why);
     }
 }

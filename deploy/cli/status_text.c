@@ -40,6 +40,9 @@ static void controller_trouble(struct dyn_buf *out, const struct fleet *fleet,
         (void)dyn_buf_addf(out, "\n");
     }
     counts->inputs += controller->config->inputs_count;
+    if (controller->target == NULL) {
+        counts->inputs_bad += controller->config->inputs_count;
+    }
     for (uint32_t i = 0; controller->target != NULL && i < controller->target->inputs_count; i++) {
         const struct input_story *story = &controller->target->inputs[i];
         if (!input_is_bad(story)) {
