@@ -126,7 +126,9 @@ await "explain tells the inputs" sh -c \
 grep -q 'web [0-9]* -> 14' "$work/explained" || fail "explain does not tell the last actions"
 "$dynosaur" status "$work/fleet.yaml" --state "$work/state" --all | tee "$work/status"
 grep -q '^shop/web: 14 of 14 dynos' "$work/status" || fail "status does not tell how it stands"
-"$dynosaur" watch "$work/fleet.yaml" --state "$work/state" --for 1 | grep -q 'value ' || fail "watch"
+"$dynosaur" watch "$work/fleet.yaml" --state "$work/state" --for 1 >"$work/watched"
+grep -q "value " "$work/watched" || fail "watch does not show values"
+cat "$work/watched"
 
 "$dynosaur" pin shop 5 --for 1h "$work/fleet.yaml" --state "$work/state" --why test
 await "a pin lowers it" sh -c \
