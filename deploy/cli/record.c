@@ -8,7 +8,9 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <signal.h>
+#include <unistd.h>
 
 #define RECORD_CONNECT_MS 10000
 #define RECORD_KEY_MAX 256
@@ -242,33 +244,52 @@ static void record_streams(struct record *record, const struct config *config, c
 
 /* ---- the file ---- */
 
-static int record_file(struct record *record, const struct config *config, const char *url)
+/* Written beside OUT and renamed, so that OUT is whole or what it was before. */
+static int record_write(struct record *record, const struct config *config, const char *url,
+                        const char *part)
 {
-    record->stream = fopen(record->out, "we");
+    record->stream = fopen(part, "we");
     if (record->stream == NULL) {
-        return cli_failed(record->self, "%s: %s", record->out, strerror(errno));
+        return cli_failed(record->self, "%s: %s", part, strerror(errno));
     }
     struct recording_head head = {.config = config->hash,
                                   .partition = (uint32_t)record->partition,
                                   .wall_ms = dyn_clock_wall_ms()};
     recording_begin(record->stream, &head);
     record_streams(record, config, url);
-    uint64_t values = record->entries[RECORDING_VALUES];
-    uint64_t targets = record->entries[RECORDING_TARGETS];
-    if (record->why[0] == 0) {
-        recording_end(record->stream, values + targets);
-    }
+    recording_end(record->stream,
+                  record->entries[RECORDING_VALUES] + record->entries[RECORDING_TARGETS]);
     bool failed = ferror(record->stream) != 0;
-    if (fclose(record->stream) != 0 || failed) {
-        return cli_failed(record->self, "%s: %s", record->out, strerror(errno));
-    }
+    failed = fclose(record->stream) != 0 || failed;
     if (record->why[0] != 0) {
         return cli_failed(record->self, "%s", record->why);
     }
-    printf("partition %" PRId64 ": %" PRIu64 " values entries, %" PRIu64
-           " targets entries written to %s\n",
-           record->partition, values, targets, record->out);
+    if (failed || rename(part, record->out) != 0) {
+        return cli_failed(record->self, "%s: %s", record->out, strerror(errno));
+    }
     return CLI_DONE;
+}
+
+static int record_file(struct record *record, const struct config *config, const char *url)
+{
+    struct dyn_buf part;
+    dyn_buf_init(&part, PATH_MAX);
+    dyn_buf_addf(&part, "%s.part", record->out);
+    if (dyn_buf_result(&part) != DYN_OK) {
+        dyn_buf_fini(&part);
+        return cli_usage(record->self, "the path of OUT is too long");
+    }
+    int status = record_write(record, config, url, dyn_buf_text(&part));
+    if (status != CLI_DONE) {
+        (void)unlink(dyn_buf_text(&part));
+    } else {
+        printf("partition %" PRId64 ": %" PRIu64 " values entries, %" PRIu64
+               " targets entries written to %s\n",
+               record->partition, record->entries[RECORDING_VALUES],
+               record->entries[RECORDING_TARGETS], record->out);
+    }
+    dyn_buf_fini(&part);
+    return status;
 }
 
 static int record_config(struct record *record, const struct config *config)

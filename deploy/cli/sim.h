@@ -84,7 +84,9 @@ void sim_print_summary(const struct sim *sim, FILE *out);
 void sim_print_warnings(const struct sim *sim);
 DYN_NODISCARD dyn_err sim_write_csv(const struct sim *sim, const char *path,
                                     struct dyn_error *error);
-/** By gnuplot, which must be installed; the kind of picture is the path's suffix. */
+/** Whether the path's suffix names a kind of picture that sim_plot() draws: .svg, .png. */
+bool sim_plot_known(const char *path);
+/** By gnuplot, which must be installed. */
 DYN_NODISCARD dyn_err sim_plot(const struct sim *sim, const char *path, struct dyn_error *error);
 
 #endif

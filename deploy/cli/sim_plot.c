@@ -215,12 +215,15 @@ static bool plot_has_suffix(const char *path, const char *suffix)
     return len > tail && strcmp(path + len - tail, suffix) == 0;
 }
 
+bool sim_plot_known(const char *path)
+{
+    return plot_has_suffix(path, ".svg") || plot_has_suffix(path, ".png");
+}
+
 dyn_err sim_plot(const struct sim *sim, const char *path, struct dyn_error *error)
 {
+    DYN_ASSERT(sim_plot_known(path));
     bool svg = plot_has_suffix(path, ".svg");
-    if (!svg && !plot_has_suffix(path, ".png")) {
-        return dyn_error_set(error, DYN_CONFIG, "--plot: %s must end in .svg or .png", path);
-    }
     if (sim->controllers_count > PLOT_PANELS_MAX) {
         return dyn_error_set(error, DYN_CONFIG,
                              "--plot: %zu controllers are too many for one picture (%d at most)",

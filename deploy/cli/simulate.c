@@ -62,6 +62,9 @@ static int simulate_args(struct simulate *simulate, int argc, char **argv)
     if (simulate->file == NULL) {
         return cli_usage(simulate->self, "the configuration file is missing");
     }
+    if (simulate->plot != NULL && !sim_plot_known(simulate->plot)) {
+        return cli_usage(simulate->self, "--plot: %s must end in .svg or .png", simulate->plot);
+    }
     return CLI_DONE;
 }
 

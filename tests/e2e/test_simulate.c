@@ -361,7 +361,7 @@ START_TEST(a_plot_is_a_picture_and_its_absence_is_told)
 {
     write_config("shop.yaml", "shop", &small);
     write_wave("wave.csv", 24, 60);
-    ck_assert_int_eq(cli_run("simulate shop.yaml --trace load=wave.csv --plot o.gif"), 1);
+    ck_assert_int_eq(cli_run("simulate shop.yaml --trace load=wave.csv --plot o.gif"), 2);
     ck_assert_ptr_nonnull(strstr(cli_output(), "must end in .svg or .png"));
     int status = cli_run("simulate shop.yaml --trace load=wave.csv --plot o.svg");
     if (strstr(cli_output(), "gnuplot, which is not installed") != NULL) {

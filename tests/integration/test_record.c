@@ -171,12 +171,13 @@ START_TEST(a_recording_has_every_entry_of_both_streams_byte_for_byte)
 }
 END_TEST
 
-START_TEST(a_redis_that_is_away_is_told_and_leaves_no_whole_recording)
+START_TEST(a_redis_that_is_away_is_told_and_leaves_no_recording)
 {
     support_redis_stop(redis);
     struct program *record = start_record("--partition", "0");
     ck_assert_int_eq(program_end(record), 1);
     ck_assert_int_eq(program_count(record, "Redis: "), 1);
+    ck_assert_int_ne(access(recording, F_OK), 0);
     program_free(record);
     record = start_record("--partition", "1");
     ck_assert_int_eq(program_end(record), 2);
@@ -196,7 +197,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, what_two_leaders_published_is_what_the_core_gives_again);
     tcase_add_test(tcase, a_recording_has_every_entry_of_both_streams_byte_for_byte);
-    tcase_add_test(tcase, a_redis_that_is_away_is_told_and_leaves_no_whole_recording);
+    tcase_add_test(tcase, a_redis_that_is_away_is_told_and_leaves_no_recording);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
