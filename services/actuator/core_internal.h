@@ -205,7 +205,7 @@ struct act_verdict act_ctl_judge(const struct act_core *core, const struct act_c
 enum guard act_ctl_blocked(const struct act_core *core, const struct act_ctl *ctl,
                            struct act_now now, int64_t *out_until);
 /** Judge an app again, and do at once what it needs unless others wait. */
-void act_app_step(struct act_core *core, size_t app, struct act_now now);
+void act_app_step(struct act_core *core, size_t at, struct act_now now);
 
 /* core_tell.c */
 void act_tell(struct act_core *core, const struct act_ctl *ctl, unsigned *told, unsigned bit,

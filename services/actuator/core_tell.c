@@ -197,7 +197,10 @@ static void watch_actual(struct act_core *core, struct act_ctl *ctl, struct act_
     ctl->actual_guard = ctl->guard;
     ctl->actual_running = ctl->running;
     ctl->actual_target = ctl->target;
-    ctl->actual_at = now.boot_ms + app->interval_ms;
+    /* Thousands that changed at once (a start) must not all fall due in one tick for ever after. */
+    int64_t interval = app->interval_ms > 0 ? app->interval_ms : 1;
+    int64_t spread = (int64_t)(ctl->config->id % (uint64_t)interval) + 1;
+    ctl->actual_at = now.boot_ms + (changed ? spread : interval);
     struct actual actual;
     act_ctl_actual(core, ctl, now, &actual);
     core->effects.actual(core->effects.arg, app->account, &actual, changed);

@@ -41,12 +41,12 @@ static void call_link(struct call *call)
     heroku->calls = call;
 }
 
-static void call_unlink(struct call *call)
+static void call_unlink(struct heroku *heroku, struct call *call)
 {
     if (call->prev != NULL) {
         call->prev->next = call->next;
     } else {
-        call->heroku->calls = call->next;
+        heroku->calls = call->next;
     }
     if (call->next != NULL) {
         call->next->prev = call->prev;
@@ -56,7 +56,7 @@ static void call_unlink(struct call *call)
 static void call_finish(struct call *call, const struct heroku_reply *reply)
 {
     struct heroku *heroku = call->heroku;
-    call_unlink(call);
+    call_unlink(heroku, call);
     if (!heroku->closing) {
         struct act_answer answer;
         heroku_read_answer(heroku->store, call->kind, call->process_type, reply,
@@ -129,16 +129,19 @@ void heroku_free(struct heroku *heroku)
         return;
     }
     heroku->closing = true;
-    on_failed(heroku);
-    for (struct call *call = heroku->calls; call != NULL; call = call->next) {
-        http_cancel(call->transfer);
+    struct call *call = heroku->calls;
+    while (call != NULL) {
+        struct call *next = call->next;
+        if (call->transfer != NULL) {
+            http_cancel(call->transfer);
+        } else {
+            call_unlink(heroku, call);
+            free(call);
+        }
+        call = next;
     }
+    /* Every cancelled transfer is delivered by this, and frees its call. */
     http_client_free(heroku->http);
-    while (heroku->calls != NULL) {
-        struct call *call = heroku->calls;
-        call_unlink(call);
-        free(call);
-    }
     dyn_timer_free(heroku->failed);
     heroku_answer_store_free(heroku->store);
     free(heroku);
@@ -213,7 +216,7 @@ static dyn_err start(struct call *call, const char *base, const struct config_ac
             .headers = headers,
             .headers_count = write ? 4 : 3,
             .body = write ? dyn_str_from(body) : (struct dyn_str){NULL, 0},
-            .body_max = DYN_HEROKU_BODY_MAX,
+            .body_max = (size_t)DYN_HEROKU_BODY_MAX,
             .before_send = write ? before_send : NULL,
             .done = on_done,
             .arg = call,
