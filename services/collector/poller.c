@@ -1,7 +1,7 @@
 #include "collector/poller.h"
 
-#include "collector/host.h"
 #include "collector/schedule.h"
+#include "collector/source_host.h"
 
 #include "common/clock.h"
 
@@ -19,7 +19,7 @@ struct entry {
 
 struct poller {
     struct poller_options options;
-    struct host_options host_options;
+    struct source_host_options host_options;
     struct schedule *schedule;
     struct entry *entries;
     uint32_t entries_count;
@@ -57,7 +57,7 @@ static void poller_sample(void *arg, struct source_host *host, enum sample_statu
                           double value, struct dyn_str words)
 {
     struct poller *poller = arg;
-    uint32_t slot = host_slot(host);
+    uint32_t slot = source_host_slot(host);
     poller_done(poller, slot);
     poller->counts.ended[status]++;
     poller_arm(poller);
@@ -75,13 +75,13 @@ static void poller_apply(struct poller *poller, const struct schedule_effect *ef
         poller->counts.skipped += effect->skipped;
         poller->counts.reading++;
         poller->counts.polls++;
-        host_poll(host, now_ms, wall_ms);
+        source_host_poll(host, now_ms, wall_ms);
         break;
     case SCHEDULE_EXPIRE:
         /* A turn that came after poller_stop() began no reading. */
-        if (host_reading(host)) {
+        if (source_host_reading(host)) {
             poller->expiring = true;
-            host_expire(host);
+            source_host_expire(host);
             poller->expiring = false;
         }
         break;
@@ -118,7 +118,7 @@ struct poller *poller_new(const struct poller_options *options)
         return NULL;
     }
     poller->options = *options;
-    poller->host_options = (struct host_options){
+    poller->host_options = (struct source_host_options){
         .loop = options->loop, .http = options->http, .sample = poller_sample, .arg = poller};
     poller->armed_ms = INT64_MAX;
     poller->schedule = schedule_new();
@@ -136,7 +136,7 @@ void poller_free(struct poller *poller)
         return;
     }
     for (uint32_t slot = 0; slot < poller->entries_count; slot++) {
-        host_free(poller->entries[slot].host);
+        source_host_free(poller->entries[slot].host);
     }
     free(poller->entries);
     dyn_timer_free(poller->timer);
@@ -215,7 +215,7 @@ static struct wanted *wanted_find(struct wanted *list, size_t count, uint64_t se
 
 static void entry_tell(struct poller *poller, struct entry *entry)
 {
-    const char *why = host_disabled(entry->host);
+    const char *why = source_host_disabled(entry->host);
     if (why != NULL || entry->told) {
         poller->options.disabled(poller->options.arg, &entry->of, why);
     }
@@ -228,9 +228,9 @@ static void entry_remove(struct poller *poller, uint32_t slot)
     struct entry *entry = &poller->entries[slot];
     struct schedule_event event = {.kind = SCHEDULE_REMOVE, .slot = slot};
     (void)schedule_step(poller->schedule, &event, dyn_loop_now_ms(poller->options.loop), NULL, 0);
-    poller->counts.reading -= host_reading(entry->host) ? 1 : 0;
-    poller->counts.stray += host_stray_answers(entry->host);
-    host_free(entry->host);
+    poller->counts.reading -= source_host_reading(entry->host) ? 1 : 0;
+    poller->counts.stray += source_host_stray_answers(entry->host);
+    source_host_free(entry->host);
     *entry = (struct entry){.host = NULL};
 }
 
@@ -243,13 +243,13 @@ static void entries_keep(struct poller *poller, struct wanted *list, size_t coun
             continue;
         }
         struct wanted *wanted = wanted_find(list, count, source_input(entry->host)->series);
-        if (wanted == NULL || wanted->there || !host_same(entry->host, wanted->of.input)) {
+        if (wanted == NULL || wanted->there || !source_host_same(entry->host, wanted->of.input)) {
             entry_remove(poller, slot);
             continue;
         }
         wanted->there = true;
         entry->of = wanted->of;
-        if (host_reload(entry->host, wanted->of.app, wanted->of.input)) {
+        if (source_host_reload(entry->host, wanted->of.app, wanted->of.input)) {
             poller_done(poller, slot);
         }
         entry_tell(poller, entry);
@@ -279,8 +279,8 @@ static dyn_err entry_add(struct poller *poller, uint32_t slot, const struct want
     const struct config_input *input = wanted->of.input;
     struct entry *entry = &poller->entries[slot];
     entry->of = wanted->of;
-    entry->host = host_new(&poller->host_options, source_find(input->type->name), wanted->of.app,
-                           input, slot);
+    entry->host = source_host_new(&poller->host_options, source_find(input->type->name),
+                                  wanted->of.app, input, slot);
     if (entry->host == NULL) {
         return DYN_NOMEM;
     }

@@ -1,11 +1,11 @@
-#include "collector/host.h"
+#include "collector/source_host.h"
 
 #include "collector/schedule.h"
 
 #include <math.h>
 
 struct source_host {
-    const struct host_options *options;
+    const struct source_host_options *options;
     const struct source_ops *ops; /* NULL: this build has none for the type */
     const struct config_app *app;
     const struct config_input *input;
@@ -131,9 +131,9 @@ static void host_end(struct source_host *host)
     host->state = NULL;
 }
 
-struct source_host *host_new(const struct host_options *options, const struct source_ops *ops,
-                             const struct config_app *app, const struct config_input *input,
-                             uint32_t slot)
+struct source_host *source_host_new(const struct source_host_options *options,
+                                    const struct source_ops *ops, const struct config_app *app,
+                                    const struct config_input *input, uint32_t slot)
 {
     struct source_host *host = calloc(1, sizeof *host);
     if (host == NULL) {
@@ -150,7 +150,7 @@ struct source_host *host_new(const struct host_options *options, const struct so
     return host;
 }
 
-void host_free(struct source_host *host)
+void source_host_free(struct source_host *host)
 {
     if (host == NULL) {
         return;
@@ -160,7 +160,7 @@ void host_free(struct source_host *host)
     free(host);
 }
 
-bool host_same(const struct source_host *host, const struct config_input *input)
+bool source_host_same(const struct source_host *host, const struct config_input *input)
 {
     return host->series == input->series && host->interval_ms == input->interval_ms;
 }
@@ -178,10 +178,10 @@ static bool input_has_secrets(const struct config_input *input)
     return false;
 }
 
-bool host_reload(struct source_host *host, const struct config_app *app,
-                 const struct config_input *input)
+bool source_host_reload(struct source_host *host, const struct config_app *app,
+                        const struct config_input *input)
 {
-    DYN_ASSERT(host_same(host, input));
+    DYN_ASSERT(source_host_same(host, input));
     host->app = app;
     host->input = input;
     if (host->disabled == NULL && !input_has_secrets(input)) {
@@ -195,18 +195,18 @@ bool host_reload(struct source_host *host, const struct config_app *app,
 
 /* ---- readings ---- */
 
-void host_poll(struct source_host *host, int64_t now_ms, int64_t wall_ms)
+void source_host_poll(struct source_host *host, int64_t now_ms, int64_t wall_ms)
 {
     DYN_ASSERT(!host->reading);
     host->reading = true;
     if (host->state == NULL) {
-        host_answer(host, SAMPLE_DISABLED, 0, host_disabled(host));
+        host_answer(host, SAMPLE_DISABLED, 0, source_host_disabled(host));
         return;
     }
     host->ops->poll(host->state, host, now_ms, wall_ms);
 }
 
-void host_expire(struct source_host *host)
+void source_host_expire(struct source_host *host)
 {
     DYN_ASSERT(host->reading);
     char words[64];
@@ -219,17 +219,17 @@ void host_expire(struct source_host *host)
     }
 }
 
-uint32_t host_slot(const struct source_host *host)
+uint32_t source_host_slot(const struct source_host *host)
 {
     return host->slot;
 }
 
-bool host_reading(const struct source_host *host)
+bool source_host_reading(const struct source_host *host)
 {
     return host->reading;
 }
 
-const char *host_disabled(const struct source_host *host)
+const char *source_host_disabled(const struct source_host *host)
 {
     if (host->disabled == NULL && host->state == NULL) {
         return "no memory for its source";
@@ -237,7 +237,7 @@ const char *host_disabled(const struct source_host *host)
     return host->disabled;
 }
 
-uint64_t host_stray_answers(const struct source_host *host)
+uint64_t source_host_stray_answers(const struct source_host *host)
 {
     return host->stray;
 }
