@@ -9,16 +9,16 @@
 #define DYN_REASON_MAX 160 /* words of a failed poll on the bus; cut */
 
 /* Configuration: libyaml is quadratic in depth, so depth and size are bounded before it runs. */
-#define DYN_CONFIG_FILE_MAX 262144       /* bytes a file; refused */
-#define DYN_CONFIG_DEPTH_MAX 32          /* refused */
-#define DYN_CONFIG_FILES_MAX 4096        /* files an `include` may bring; refused */
-#define DYN_CONFIG_ACCOUNTS_MAX 1000     /* refused */
-#define DYN_CONFIG_APPS_MAX 10000        /* refused */
-#define DYN_CONFIG_CONTROLLERS_MAX 32    /* an app; refused */
-#define DYN_CONFIG_INPUTS_MAX 32         /* a controller; refused */
-#define DYN_CONFIG_SINKS_MAX 64          /* of a file; refused */
-#define DYN_SECRET_MAX 16384             /* bytes of one secret; refused */
-#define DYN_PARTITIONS_MAX 64            /* refused */
+#define DYN_CONFIG_FILE_MAX 262144    /* bytes a file; refused */
+#define DYN_CONFIG_DEPTH_MAX 32       /* refused */
+#define DYN_CONFIG_FILES_MAX 4096     /* files an `include` may bring; refused */
+#define DYN_CONFIG_ACCOUNTS_MAX 1000  /* refused */
+#define DYN_CONFIG_APPS_MAX 10000     /* refused */
+#define DYN_CONFIG_CONTROLLERS_MAX 32 /* an app; refused */
+#define DYN_CONFIG_INPUTS_MAX 32      /* a controller; refused */
+#define DYN_CONFIG_SINKS_MAX 64       /* of a file; refused */
+#define DYN_SECRET_MAX 16384          /* bytes of one secret; refused */
+#define DYN_PARTITIONS_MAX 64         /* refused */
 
 /* Bus. */
 #define DYN_BATCH_SAMPLES_MAX 256       /* samples in one values entry */
@@ -52,8 +52,8 @@
 #define DYN_EXEC_OUTPUT_MAX 4096 /* bytes of standard output; more is an error */
 
 /* Recorded series. */
-#define DYN_TRACE_FILE_MAX (64 * 1024 * 1024) /* bytes; refused */
-#define DYN_TRACE_ROWS_MAX 4000000            /* 64 MB of memory; refused */
+#define DYN_TRACE_FILE_MAX 67108864 /* 64 MiB; refused */
+#define DYN_TRACE_ROWS_MAX 4000000  /* 64 MB of memory; refused */
 
 /* Heroku (Dev Center, dyno sizes and limits): 100 dynos a Cedar app, 255 a Fir app. */
 #define DYN_QUANTITY_MAX 255

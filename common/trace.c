@@ -280,7 +280,7 @@ static dyn_err file_read(const char *path, struct dyn_buf *out, struct dyn_error
     }
     size_t got = 0;
     do {
-        char chunk[64 * 1024];
+        char chunk[65536];
         got = fread(chunk, 1, sizeof chunk, file);
         dyn_buf_add(out, chunk, got);
     } while (got > 0 && dyn_buf_result(out) == DYN_OK);

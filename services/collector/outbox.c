@@ -277,10 +277,9 @@ void outbox_online(struct outbox *outbox, bool online)
     }
 }
 
-void outbox_answer(struct outbox *outbox, uint32_t index, dyn_err err, int64_t now_ms)
+static void partition_answer(struct outbox *outbox, struct partition *partition, dyn_err err,
+                             int64_t now_ms)
 {
-    DYN_ASSERT(index < outbox->options.partitions);
-    struct partition *partition = &outbox->partitions[index];
     DYN_ASSERT(partition->sent);
     partition->sent = false;
     if (err != DYN_OK) {
@@ -296,6 +295,12 @@ void outbox_answer(struct outbox *outbox, uint32_t index, dyn_err err, int64_t n
         slot_release(outbox, chain_shift(outbox, &partition->batch));
     }
     partition->formed = false;
+}
+
+void outbox_answer(struct outbox *outbox, uint32_t partition, dyn_err err, int64_t now_ms)
+{
+    DYN_ASSERT(partition < outbox->options.partitions);
+    partition_answer(outbox, &outbox->partitions[partition], err, now_ms);
 }
 
 /* When the partition wants its next step; INT64_MAX: it waits for an answer, or has nothing. */

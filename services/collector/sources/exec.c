@@ -21,9 +21,9 @@ static void exec_fini(void *state)
     struct exec *exec = state;
     dyn_child_free(exec->child);
     dyn_timer_free(exec->timer);
-    for (size_t i = 0; i < exec->env_count; i++) {
-        explicit_bzero(exec->env[i], strlen(exec->env[i]));
-        free(exec->env[i]);
+    for (char **entry = exec->env; entry != NULL && *entry != NULL; entry++) {
+        explicit_bzero(*entry, strlen(*entry));
+        free(*entry);
     }
     free(exec->env);
 }
@@ -127,7 +127,10 @@ static void output_quote(struct dyn_str output, char out[static QUOTE_MAX + 1])
     size_t len = output.len < QUOTE_MAX ? output.len : QUOTE_MAX;
     for (size_t i = 0; i < len; i++) {
         char c = output.ptr[i];
-        out[i] = c >= ' ' && c <= '~' ? c : '.';
+        out[i] = '.';
+        if (c >= ' ' && c <= '~') {
+            out[i] = c;
+        }
     }
     out[len] = '\0';
 }
