@@ -228,7 +228,9 @@ static void running_text(struct dyn_buf *out, const struct explain_facts *facts)
     }
     (void)dyn_buf_addf(out, ", told at ");
     explain_time(out, actual->wall_ms, facts->now_ms);
-    (void)dyn_buf_addf(out, "\n");
+    (void)dyn_buf_addf(out, "%s\n",
+                       explain_is_silent(facts) ? ": nothing since then; is an actuator running?"
+                                                : "");
     if (actual->guard == GUARD_NONE) {
         (void)dyn_buf_addf(out, "  held by: nothing. %s\n", guard_words(GUARD_NONE));
     } else {
@@ -290,7 +292,15 @@ bool explain_is_trouble(const struct explain_facts *facts)
     if (facts->target == NULL || facts->actual == NULL) {
         return true;
     }
-    return facts->actual->guard != GUARD_NONE;
+    return facts->actual->guard != GUARD_NONE || explain_is_silent(facts);
+}
+
+bool explain_is_silent(const struct explain_facts *facts)
+{
+    int64_t silent_ms = 3 * facts->app->interval_ms;
+    return facts->actual != NULL &&
+           facts->now_ms - facts->actual->wall_ms >
+               (silent_ms > EXPLAIN_SILENT_MS ? silent_ms : EXPLAIN_SILENT_MS);
 }
 
 void explain_standing(struct dyn_buf *out, const struct explain_facts *facts)
@@ -316,6 +326,10 @@ void explain_standing(struct dyn_buf *out, const struct explain_facts *facts)
         if (actual->words.len > 0) {
             (void)dyn_buf_addf(out, ": " DYN_STR_FMT, DYN_STR_ARG(actual->words));
         }
+    }
+    if (explain_is_silent(facts)) {
+        (void)dyn_buf_addf(out, "; the actuator has told nothing for ");
+        explain_duration(out, facts->now_ms - actual->wall_ms);
     }
 }
 

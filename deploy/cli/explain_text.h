@@ -10,6 +10,7 @@
 #include "common/message.h"
 
 #define EXPLAIN_OLD_MARK_MS 30000
+#define EXPLAIN_SILENT_MS 60000 /* an actuator tells each scaler.interval */
 
 struct explain_facts {
     const struct config_app *app;
@@ -38,6 +39,8 @@ void explain_cover(struct dyn_buf *out, const struct input_story *story,
 
 /** Whether people should look: it stands elsewhere than at its target, or nothing is known. */
 bool explain_is_trouble(const struct explain_facts *facts);
+/** What the actuator told last is so old that no actuator seems to run. */
+bool explain_is_silent(const struct explain_facts *facts);
 
 /* The newest numbers of an input: from the target's story, or from a later report. */
 struct explain_numbers {

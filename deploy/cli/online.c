@@ -34,8 +34,7 @@ static int online_connect(const struct cli_command *command, int64_t wait_ms, st
         status = cli_failed(command, "%s", error.text);
     } else {
         online->remote = remote_open(dyn_buf_text(&url), wait_ms, &error);
-        bool is_private = online->redis == NULL &&
-                          (online->state != NULL || !place_redis_is_named(online->config));
+        bool is_private = online->redis == NULL && !place_redis_is_named(online->config);
         if (online->remote == NULL) {
             status = cli_failed(command, "%s%s%s", error.text,
                                 is_private ? "; does it run? It is started by: dynosaur " : "",

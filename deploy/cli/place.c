@@ -62,7 +62,7 @@ dyn_err place_redis_url(const struct config *config, const char *redis, const ch
     if (redis != NULL) {
         return dyn_buf_add_str(out, dyn_str_from(redis));
     }
-    if (state == NULL && place_redis_is_named(config)) {
+    if (place_redis_is_named(config)) {
         return config_secret_resolve(&config->redis.url, out, error);
     }
     dyn_err err = place_find(state, config->file, &place, error);

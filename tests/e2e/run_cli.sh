@@ -107,7 +107,7 @@ apps:
             per_resource: 1
 YAML
 echo 3 >"$work/counted"
-export TEST_HEROKU_KEY=heroku-secret TEST_SOURCE_TOKEN=source-secret TEST_OTHER=other-secret
+export TEST_HEROKU_KEY=heroku-secret TEST_SOURCE_TOKEN=source-secret TEST_OTHER=other-secret TEST_NEXT_KEY=heroku-secret
 unset REDIS_URL
 
 start
@@ -160,6 +160,21 @@ another() {
     [[ -n $now && $now != "$before" ]]
 }
 await "a killed service is started again" another
+
+before=$(child dynosaur-actuator)
+sed -i 's/max_step_down: 100%/max_step_down: 90%/' "$work/fleet.yaml"
+kill -HUP "$engine"
+await "SIGHUP makes the services read the file again" says 'service=actuator event=config_reloaded'
+[[ $(child dynosaur-actuator) == "$before" ]] || fail "SIGHUP ended the actuator"
+sed -i 's/TEST_HEROKU_KEY/TEST_NEXT_KEY/' "$work/fleet.yaml"
+kill -HUP "$engine"
+another_actuator() {
+    local now
+    now=$(child dynosaur-actuator)
+    [[ -n $now && $now != "$before" ]]
+}
+await "one that needs other variables is started again" another_actuator
+sed -i 's/TEST_NEXT_KEY/TEST_HEROKU_KEY/' "$work/fleet.yaml"
 
 children=$(pgrep -P "$engine" | tr '\n' ' ')
 kill -INT "$engine"

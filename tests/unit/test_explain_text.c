@@ -219,6 +219,20 @@ START_TEST(what_is_not_known_is_said)
 }
 END_TEST
 
+START_TEST(an_actuator_that_fell_silent_is_trouble)
+{
+    actual.wall_ms = NOW_MS - 61 * S;
+    ck_assert(explain_is_trouble(&facts));
+    ck_assert_str_eq(standing(GUARD_NONE, 0),
+                     "8 of 10 dynos; the actuator has told nothing for 1 min 1 s");
+    ck_assert_ptr_nonnull(strstr(explained(), "  running: 8 dynos of web, told at 03:06:16 UTC (1 "
+                                              "min 1 s ago): nothing since then; is an actuator "
+                                              "running?\n"));
+    app.interval_ms = 30 * S;
+    ck_assert(!explain_is_trouble(&facts));
+}
+END_TEST
+
 START_TEST(the_last_actions_follow)
 {
     struct action done = {.process_type = DYN_STR("web"),
@@ -281,6 +295,7 @@ int main(void)
     tcase_add_test(tcase, the_reasons_of_a_target_are_told);
     tcase_add_test(tcase, a_later_report_tells_newer_numbers);
     tcase_add_test(tcase, what_is_not_known_is_said);
+    tcase_add_test(tcase, an_actuator_that_fell_silent_is_trouble);
     tcase_add_test(tcase, the_last_actions_follow);
     tcase_add_test(tcase, durations_have_two_units_at_most);
     suite_add_tcase(suite, tcase);
