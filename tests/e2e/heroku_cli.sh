@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The official Heroku CLI against the fake: what it shows and changes is what a human would see.
 # usage: heroku_cli.sh PATH-OF-fake-heroku; exit 77 means that the CLI cannot run here.
+# With DYN_HEROKU_NODE set, npm brings a newer node when the one there is too old (Debian 12's is).
 set -euo pipefail
 
 version=11.10.0
@@ -20,15 +21,20 @@ fail() {
 if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
     skip "node and npm are not installed"
 fi
-[ "$(node -p 'process.versions.node.split(".")[0]')" -ge 20 ] || skip "node $(node --version) is older than 20"
+packages=("heroku@$version")
+if [ "$(node -p 'process.versions.node.split(".")[0]')" -lt 20 ]; then
+    [ -n "${DYN_HEROKU_NODE:-}" ] || skip "node $(node --version) is older than 20"
+    packages+=("node@20.19.0")
+fi
 
 cli=$cache/heroku-$version
 heroku=$cli/node_modules/.bin/heroku
 if [ ! -x "$heroku" ]; then
     mkdir -p "$cli"
-    npm install --prefix "$cli" --no-audit --no-fund --no-save "heroku@$version" >"$cli/install.log" 2>&1 ||
-        skip "npm could not install heroku@$version, see $cli/install.log"
+    npm install --prefix "$cli" --no-audit --no-fund --no-save "${packages[@]}" >"$cli/install.log" 2>&1 ||
+        skip "npm could not install ${packages[*]}, see $cli/install.log"
 fi
+PATH=$cli/node_modules/.bin:$PATH
 
 work=$(mktemp -d)
 pid=
