@@ -192,8 +192,8 @@ START_TEST(a_killed_server_answers_each_command_exactly_once)
     UNTIL(seen.lost == 1);
     ck_assert_uint_eq(seen.total, sent);
     /* On a busy machine some were late already when the server ended. */
-    ck_assert_uint_eq(
-        seen.answers[DYN_OK] + seen.answers[DYN_CLOSED] + seen.answers[DYN_TIMEOUT], sent);
+    ck_assert_uint_eq(seen.answers[DYN_OK] + seen.answers[DYN_CLOSED] + seen.answers[DYN_TIMEOUT],
+                      sent);
     ck_assert_uint_eq(bus_pending(bus), 0);
     support_redis_start(redis);
     UNTIL(seen.ready == 2);
