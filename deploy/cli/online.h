@@ -12,6 +12,8 @@ extern const struct cli_command cli_run;
 extern const struct cli_command cli_status;
 extern const struct cli_command cli_explain;
 extern const struct cli_command cli_watch;
+extern const struct cli_command cli_events;
+extern const struct cli_command cli_actions;
 extern const struct cli_command cli_pause;
 extern const struct cli_command cli_resume;
 extern const struct cli_command cli_pin;

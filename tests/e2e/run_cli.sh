@@ -136,6 +136,10 @@ await "a pin lowers it" sh -c \
 "$dynosaur" unpin shop "$work/fleet.yaml" --state "$work/state"
 await "the end of the pin raises it again" quantity_at_least 14
 
+"$dynosaur" actions "$work/fleet.yaml" --state "$work/state" | tee "$work/actions"
+grep -q ' done    shop/web: [0-9]* -> 5$' "$work/actions" || fail "actions does not tell the fall"
+"$dynosaur" events "$work/fleet.yaml" --state "$work/state"
+
 if [[ $EUID -eq 0 ]]; then
     for service in collector estimator actuator reporter; do
         tr '\0' '\n' <"/proc/$(child "dynosaur-$service")/environ" >"$work/environ"
