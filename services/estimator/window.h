@@ -83,7 +83,7 @@ static inline double window_max(const struct window *window)
 /** The newest value; NaN when there never was a sample. */
 double window_value(const struct window *window);
 
-/** A break in the log: coverage begins anew with the next good sample. */
+/** A break in the log: coverage begins anew when the next good sample arrives. */
 void window_break(struct window *window);
 
 /** Whether the window says all that is needed to ask for less at `now`, and if not, why. */

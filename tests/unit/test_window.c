@@ -129,6 +129,17 @@ START_TEST(a_break_begins_coverage_anew)
 }
 END_TEST
 
+START_TEST(a_sample_taken_before_a_break_covers_from_its_arrival_on)
+{
+    for (int64_t t = 1000; t <= 1300; t += 60) {
+        add(t, 10);
+    }
+    window_break(&window);
+    window_add(&window, &minute, 1290 * 1000, 1340 * 1000, 10);
+    ck_assert_int_eq(window_covered_at(&window, &minute, 1340 * 1000), 1640 * 1000);
+}
+END_TEST
+
 START_TEST(zeros_after_demand_are_doubted_for_one_more_window)
 {
     for (int64_t t = 1000; t <= 1300; t += 60) {
@@ -303,6 +314,7 @@ int main(void)
     tcase_add_test(tests, a_gap_larger_than_max_gap_begins_coverage_anew);
     tcase_add_test(tests, samples_older_than_an_interval_do_not_cover);
     tcase_add_test(tests, a_break_begins_coverage_anew);
+    tcase_add_test(tests, a_sample_taken_before_a_break_covers_from_its_arrival_on);
     tcase_add_test(tests, zeros_after_demand_are_doubted_for_one_more_window);
     tcase_add_test(tests, zeros_without_demand_before_are_believed);
     tcase_add_test(tests, zeros_are_believed_at_once_when_doubt_is_off);
