@@ -85,18 +85,19 @@ struct pin {
 
 enum tick_break {
     BREAK_NONE = 0,
-    BREAK_REDIS = 1,  /* another run_id, or a stream that went back: entries may be lost */
-    BREAK_LEADER = 2, /* the leader was stopped for longer than it may be */
+    BREAK_REDIS = 1, /* another run_id, or a stream that went back: entries may be lost */
 };
 
 struct tick {
     uint64_t epoch;
-    int64_t elapsed_ms; /* CLOCK_BOOTTIME since this leader's last tick; 0 with its first */
+    int64_t elapsed_ms; /* CLOCK_BOOTTIME since this leader's last tick; 0 with its first; at most
+                           TICK_ELAPSED_MAX_MS */
     uint64_t config;    /* configuration hash in force from here on */
-    uint32_t breaks;    /* enum tick_break, or-ed */
+    uint32_t breaks;    /* enum tick_break */
     uint32_t pins_count;
     struct pin pins[DYN_PINS_MAX];
 };
+#define TICK_ELAPSED_MAX_MS INT64_C(253402300799999) /* as long as dates have four-digit years */
 
 /** [1, 2, epoch, elapsed_ms, config, breaks, [controller, rung, until_ms, ...]] */
 void message_write_tick(struct dyn_buf *out, const struct tick *tick);

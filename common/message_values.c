@@ -117,9 +117,9 @@ void message_write_tick(struct dyn_buf *out, const struct tick *tick)
 dyn_err message_read_tick(struct pack_reader *reader, struct tick *out)
 {
     out->epoch = pack_read_u64(reader);
-    out->elapsed_ms = fields_read_ms(reader);
+    out->elapsed_ms = pack_read_range(reader, 0, TICK_ELAPSED_MAX_MS);
     out->config = pack_read_u64(reader);
-    out->breaks = (uint32_t)pack_read_range(reader, 0, BREAK_REDIS | BREAK_LEADER);
+    out->breaks = (uint32_t)pack_read_range(reader, BREAK_NONE, BREAK_REDIS);
     uint32_t fields = pack_read_array(reader, 0, DYN_PINS_MAX * PIN_FIELDS);
     if (fields % PIN_FIELDS != 0) {
         pack_reader_fail(reader, DYN_BADMSG);

@@ -194,10 +194,8 @@ void fold_tell_break(const struct fold *fold, int64_t drift_ms, uint32_t breaks,
     struct dyn_buf text;
     dyn_buf_init(&text, DYN_ERROR_TEXT_MAX);
     dyn_buf_addf(&text, "partition %" PRIu32 ": ", fold->partition);
-    if ((breaks & BREAK_REDIS) != 0) {
+    if (breaks != BREAK_NONE) {
         dyn_buf_addf(&text, "Redis came back with another history, values may be lost");
-    } else if ((breaks & BREAK_LEADER) != 0) {
-        dyn_buf_addf(&text, "the estimator stood still for too long");
     } else {
         dyn_buf_addf(&text, "the clock of Redis jumped by %+" PRId64 " ms", drift_ms);
     }

@@ -45,7 +45,7 @@ static const struct tick tick = {
     .epoch = (uint64_t)T,
     .elapsed_ms = 1001,
     .config = CONFIG,
-    .breaks = BREAK_LEADER,
+    .breaks = BREAK_REDIS,
     .pins_count = 1,
     .pins = {{.controller = C, .rung = 12, .until_ms = INT64_MAX}},
 };
