@@ -98,14 +98,16 @@ int32_t fold_input_estimate(const struct fold_input *input, int64_t now)
 static void fold_clamp(const struct fold_controller *controller, struct fold_decision *decision)
 {
     const struct config_controller *config = controller->config;
+    /* Nothing is ever scaled to nothing: 0 is a person's way to switch an app off. */
+    int32_t least = config->min_resource > 1 ? config->min_resource : 1;
     decision->rung = decision->estimate;
     decision->reason = TARGET_DEMAND;
     if (decision->rung > config->max_resource) {
         decision->rung = config->max_resource;
         decision->reason = TARGET_AT_MAX;
     }
-    if (decision->rung < config->min_resource) {
-        decision->rung = config->min_resource;
+    if (decision->rung < least) {
+        decision->rung = least;
         decision->reason = TARGET_AT_MIN;
     }
     if (controller->pin >= 0) {
@@ -115,8 +117,9 @@ static void fold_clamp(const struct fold_controller *controller, struct fold_dec
     }
 }
 
-/* Every input that is to be heard must be covered for a fall; with none to be heard, nothing may
- * fall either. */
+/* Every input that is to be heard must be covered for a fall; with none that says a number, nothing
+ * may fall either. What was given once is never taken back: a pin that is over, where no value ever
+ * came, leaves min_resource. */
 static struct fold_decision fold_decide(struct fold *fold, const struct fold_controller *controller,
                                         int64_t now)
 {
@@ -129,7 +132,7 @@ static struct fold_decision fold_decide(struct fold *fold, const struct fold_con
         enum input_cover cover = fold_input_cover(input, now);
         int32_t estimate = fold_estimate(input, cover);
         decision.estimate = estimate > decision.estimate ? estimate : decision.estimate;
-        heard = heard || cover != COVER_IGNORED;
+        heard = heard || estimate >= 0;
         decision.raise_only |= cover != COVER_YES && cover != COVER_IGNORED;
     }
     if (!heard && controller->given.exists) {
@@ -137,7 +140,7 @@ static struct fold_decision fold_decide(struct fold *fold, const struct fold_con
         decision = controller->given;
     }
     decision.raise_only |= !heard;
-    decision.exists = decision.estimate >= 0 || controller->pin >= 0;
+    decision.exists = decision.estimate >= 0 || controller->pin >= 0 || controller->given.exists;
     if (decision.exists) {
         fold_clamp(controller, &decision);
     }
@@ -148,6 +151,18 @@ static bool fold_same(const struct fold_decision *a, const struct fold_decision 
 {
     return a->exists == b->exists && a->rung == b->rung && a->raise_only == b->raise_only &&
            a->reason == b->reason;
+}
+
+/* Whether an entry's ID is a time that can be reckoned with. */
+static bool fold_enter(struct fold *fold, struct entry_id id, int64_t *out_now)
+{
+    fold->last = id;
+    if (id.ms > FOLD_MS_MAX) {
+        fold->counts.malformed++;
+        return false;
+    }
+    *out_now = (int64_t)id.ms;
+    return true;
 }
 
 /* ---- batches ---- */
@@ -223,7 +238,7 @@ static void fold_sample(struct fold *fold, const struct sample *sample, int64_t 
     }
     fold->counts.good++;
     fold_keep_reason(input, DYN_STR(""));
-    int64_t at = now - sample->age_ms;
+    int64_t at = now > sample->age_ms ? now - sample->age_ms : 0;
     fold->counts.late += at < input->window.last_at;
     struct window_rule rule = fold_rule(input->config);
     window_add(&input->window, &rule, at, now, sample->value);
@@ -234,8 +249,10 @@ void fold_batch(struct fold *fold, struct entry_id id, const struct batch *batch
                 const struct sample *samples, const struct fold_out *out)
 {
     DYN_ASSERT(batch->count <= DYN_BATCH_SAMPLES_MAX);
-    fold->last = id;
-    int64_t now = (int64_t)id.ms;
+    int64_t now = 0;
+    if (!fold_enter(fold, id, &now)) {
+        return;
+    }
     uint64_t missing = fold_member_step(fold, dyn_hash(DYN_HASH_SEED, batch->member), batch->seq);
     uint64_t lost = batch->lost + missing;
     if (lost > 0) {
@@ -352,13 +369,16 @@ static void fold_keyframes(struct fold *fold, int64_t now, const struct fold_out
 void fold_tick(struct fold *fold, struct entry_id id, const struct tick *tick,
                const struct fold_out *out)
 {
-    fold->last = id;
-    if (tick->epoch < fold->epoch) {
+    int64_t now = 0;
+    if (!fold_enter(fold, id, &now)) {
+        return;
+    }
+    /* An epoch that no lease can have yet would make every later tick be ignored. */
+    if (tick->epoch < fold->epoch || tick->epoch > id.ms + FOLD_EPOCH_AHEAD_MS) {
         fold->counts.ticks_ignored++;
         return;
     }
     fold->counts.ticks++;
-    int64_t now = (int64_t)id.ms;
     if (tick->epoch > fold->epoch) {
         fold_new_epoch(fold, tick->epoch, now);
     }

@@ -5,8 +5,8 @@
  *
  * Time is the log's: entry IDs. A rise is decided on the batch that brings it; everything else
  * (a fall, coverage, outages, pins) on a tick that is read back. Ticks of an
- * epoch below the highest one seen are ignored. The first tick of a new epoch makes every target be
- * given again.
+ * epoch below the highest one seen are ignored, and so are those of an epoch far beyond their own
+ * ID, which no lease can have. The first tick of a new epoch makes every target be given again.
  *
  * Ticks whose elapsed times and IDs drift apart by more than FOLD_JUMP_MS, or that carry a break,
  * end coverage: nothing falls before good samples reach over a whole window again.
@@ -25,7 +25,9 @@
 #include "common/config.h"
 #include "common/message.h"
 
-#define FOLD_JUMP_MS 5000          /* a slow disk can delay a write of Redis by 2 s */
+#define FOLD_MS_MAX INT64_C(253402300799999) /* 9999-12-31: an entry of a later ID is malformed */
+#define FOLD_EPOCH_AHEAD_MS 86400000         /* an epoch is Redis' milliseconds, or little more */
+#define FOLD_JUMP_MS 5000                    /* a slow disk can delay a write of Redis by 2 s */
 #define FOLD_DRIFT_MS 1            /* forgiven each tick: NTP slews by at most 0.5 ms a second */
 #define FOLD_OUTAGE_MS 300000      /* the original's OUTAGE */
 #define FOLD_HELD_AGAIN_MS 3600000 /* an outage is told again each hour */

@@ -132,7 +132,7 @@ static const struct {
     {CONTROLLER "  max_resource: 1\n",
      "t:5:17: max_resource: found 1, expected at least min_resource (2)"},
     {CONTROLLER "  max_resource: 256\n",
-     "t:5:17: max_resource: found \"256\", expected a whole number from 0 to 255"},
+     "t:5:17: max_resource: found \"256\", expected a whole number from 1 to 255"},
     {CONTROLLER "  dry_run: maybe\n", "t:5:12: dry_run: found \"maybe\", expected true or false"},
     {CONTROLLER "  process_type: we b\n", "t:5:17: process_type: found another name, expected a "
                                           "process type: 1 to 128 letters, digits, - or _"},

@@ -412,6 +412,116 @@ START_TEST(a_pin_holds_until_its_time_and_the_window_follows)
 }
 END_TEST
 
+START_TEST(no_demand_and_no_minimum_ask_for_one)
+{
+    blog_controller.min_resource = 0;
+    run(600, 1200, 0);
+    ck_assert_int_eq(blog_got.last.rung, 1);
+    ck_assert_int_eq(blog_got.last.reason, TARGET_AT_MIN);
+}
+END_TEST
+
+START_TEST(a_pin_that_is_over_is_not_restated_where_no_value_ever_came)
+{
+    struct tick pinned = {.elapsed_ms = 1000, .pins_count = 1};
+    pinned.pins[0] = (struct pin){SHOP, 4, 601 * 1000};
+    tick_with(600 * 1000, pinned);
+    ck_assert_int_eq(shop_got.last.reason, TARGET_PINNED);
+    ck_assert(!shop_got.last.raise_only);
+    for (int64_t t = 601; t < 700; t++) {
+        tick(t);
+    }
+    ck_assert_int_ne(shop_got.last.reason, TARGET_PINNED);
+    ck_assert(shop_got.last.raise_only);
+    ck_assert_int_eq(shop_got.last.rung, 2);
+    ck_assert_int_eq(shop_got.last.estimate, -1);
+}
+END_TEST
+
+START_TEST(a_pin_that_is_over_leaves_what_an_ignored_input_asked_for)
+{
+    blog_inputs[0].on_outage = CONFIG_IGNORE;
+    run(600, 1200, 901);
+    for (int64_t t = 1200; t < 1800; t++) {
+        tick(t);
+    }
+    struct tick pinned = {.elapsed_ms = 1000, .pins_count = 1};
+    pinned.pins[0] = (struct pin){BLOG, 4, 1801 * 1000};
+    tick_with(1800 * 1000, pinned);
+    ck_assert_int_eq(blog_got.last.rung, 4);
+    tick(1801);
+    ck_assert_int_eq(blog_got.last.rung, 10);
+    ck_assert(blog_got.last.raise_only);
+}
+END_TEST
+
+START_TEST(an_input_that_never_spoke_does_not_undo_what_an_ignored_one_asked_for)
+{
+    shop_inputs[0].on_outage = CONFIG_IGNORE;
+    for (int64_t t = 600; t < 1500; t++) {
+        if (t % 60 == 0 && t < 900) {
+            say(t, SERIES_USERS, 901);
+        }
+        tick(t);
+    }
+    ck_assert_int_eq(shop_got.last.inputs[0].cover, COVER_IGNORED);
+    ck_assert_int_eq(shop_got.last.inputs[1].cover, COVER_NEVER);
+    ck_assert_int_eq(shop_got.last.rung, 10);
+    ck_assert(shop_got.last.raise_only);
+}
+END_TEST
+
+START_TEST(a_tick_of_an_epoch_that_no_lease_can_have_is_ignored)
+{
+    run(600, 1200, 901);
+    size_t before = shop_got.count;
+    tick_with(1200 * 1000, (struct tick){.epoch = UINT64_MAX, .elapsed_ms = 1000});
+    tick_with(1201 * 1000, (struct tick){.epoch = 1201 * 1000 + 86400001, .elapsed_ms = 1000});
+    ck_assert_uint_eq(shop_got.count, before);
+    ck_assert_uint_eq(fold_epoch(fold), epoch);
+    struct fold_counts counts;
+    fold_counts(fold, &counts);
+    ck_assert_uint_eq(counts.ticks_ignored, 2);
+    tick_with(1202 * 1000, (struct tick){.epoch = 1202 * 1000 + 86400000, .elapsed_ms = 1000});
+    ck_assert_uint_gt(shop_got.count, before);
+}
+END_TEST
+
+START_TEST(entries_beyond_all_time_are_counted_and_change_nothing)
+{
+    static const uint64_t beyond[] = {FOLD_MS_MAX + 1, INT64_MAX, UINT64_C(1) << 63, UINT64_MAX};
+    run(600, 1200, 901);
+    size_t before = shop_got.count;
+    for (size_t i = 0; i < sizeof(beyond) / sizeof(beyond[0]); i++) {
+        send_at((int64_t)beyond[i], SERIES_USERS, 1000, SAMPLE_GOOD, 1e6);
+        tick_with((int64_t)beyond[i], (struct tick){.elapsed_ms = 1000});
+    }
+    ck_assert_uint_eq(shop_got.count, before);
+    struct fold_counts counts;
+    fold_counts(fold, &counts);
+    ck_assert_uint_eq(counts.malformed, 8);
+    ck_assert_uint_eq(fold_last(fold).ms, UINT64_MAX);
+}
+END_TEST
+
+START_TEST(the_last_moment_of_all_time_is_folded_and_holds)
+{
+    run(600, 1200, 901);
+    tick_with(FOLD_MS_MAX, (struct tick){.elapsed_ms = 0});
+    tick_with(FOLD_MS_MAX, (struct tick){.elapsed_ms = FOLD_MS_MAX});
+    ck_assert_int_eq(shop_got.last.rung, 10);
+    ck_assert(shop_got.last.raise_only);
+}
+END_TEST
+
+START_TEST(a_sample_older_than_all_time_has_a_time_that_can_be_told)
+{
+    send_at(1000, SERIES_BLOG, SAMPLE_AGE_MAX_MS, SAMPLE_GOOD, 901);
+    ck_assert_int_eq(blog_got.last.rung, 10);
+    ck_assert_int_ge(blog_got.last.inputs[0].value_at, 0);
+}
+END_TEST
+
 START_TEST(every_target_is_restated_within_a_minute)
 {
     run(600, 1200, 901);
@@ -569,6 +679,14 @@ int main(void)
     tcase_add_test(tests, ticks_of_a_lower_epoch_are_ignored);
     tcase_add_test(tests, a_new_epoch_gives_every_target_again);
     tcase_add_test(tests, a_pin_holds_until_its_time_and_the_window_follows);
+    tcase_add_test(tests, no_demand_and_no_minimum_ask_for_one);
+    tcase_add_test(tests, a_pin_that_is_over_is_not_restated_where_no_value_ever_came);
+    tcase_add_test(tests, a_pin_that_is_over_leaves_what_an_ignored_input_asked_for);
+    tcase_add_test(tests, an_input_that_never_spoke_does_not_undo_what_an_ignored_one_asked_for);
+    tcase_add_test(tests, a_tick_of_an_epoch_that_no_lease_can_have_is_ignored);
+    tcase_add_test(tests, entries_beyond_all_time_are_counted_and_change_nothing);
+    tcase_add_test(tests, the_last_moment_of_all_time_is_folded_and_holds);
+    tcase_add_test(tests, a_sample_older_than_all_time_has_a_time_that_can_be_told);
     tcase_add_test(tests, every_target_is_restated_within_a_minute);
     tcase_add_test(tests, reports_come_each_interval_with_values_and_maxima);
     tcase_add_test(tests, a_hole_in_a_collectors_sequence_is_told);
