@@ -14,7 +14,7 @@ struct followed {
     char key[KEY_MAX];
     struct entry_id cursor;
     bool active;
-    bool asked; /* the running XREAD asks for it from `cursor` on */
+    bool asked; /* the running XREAD, or check, knows of it and of `cursor` */
 };
 
 struct bus_reader {
@@ -188,7 +188,7 @@ static void on_check(void *arg, dyn_err err, const struct bus_reply *reply)
     } else {
         struct followed *stream = &reader->streams[reader->check_next];
         struct entry_id last = missing ? (struct entry_id){0, 0} : last_generated(reply);
-        if (stream->active && entry_id_compare(last, stream->cursor) < 0) {
+        if (stream->active && stream->asked && entry_id_compare(last, stream->cursor) < 0) {
             stream->cursor = last;
             reader->rewound = true;
         }
@@ -211,6 +211,7 @@ static void check_begin(struct bus_reader *reader)
         return;
     }
     for (size_t i = 0; i < reader->streams_count; i++) {
+        reader->streams[i].asked = true;
         const struct dyn_str argv[] = {DYN_STR("XINFO"), DYN_STR("STREAM"),
                                        dyn_str_from(reader->streams[i].key)};
         if (bus_command(reader->bus, argv, 3, 0, on_check, reader) != DYN_OK) {

@@ -483,6 +483,7 @@ struct read_seen {
     int ready;
     int rewound;
     int lost;
+    int64_t ready_at_ms;
 };
 
 static void on_entry(void *arg, size_t stream, const struct bus_entry *entry)
@@ -508,6 +509,7 @@ static void on_reader_ready(void *arg, struct dyn_str run_id, bool rewound)
     struct read_seen *seen = arg;
     ck_assert_uint_eq(run_id.len, 40);
     seen->ready++;
+    seen->ready_at_ms = dyn_loop_now_ms(loop);
     seen->rewound += rewound ? 1 : 0;
     if (rewound) {
         memset(seen->last, 0, sizeof(seen->last));
@@ -661,6 +663,47 @@ START_TEST(a_deleted_stream_is_told_though_the_connection_lives)
 }
 END_TEST
 
+static bool frozen;
+
+/* The streams are asked for every 5 s, after a round: that question goes to a frozen server. */
+static void on_round_freeze(void *arg, bool behind)
+{
+    struct read_seen *seen = arg;
+    if (!frozen && dyn_loop_now_ms(loop) - seen->ready_at_ms >= 5000) {
+        support_redis_freeze(redis);
+        frozen = true;
+    }
+    on_round(arg, behind);
+}
+
+START_TEST(a_stream_followed_during_a_check_is_judged_by_the_next_one)
+{
+    struct read_seen read = {0};
+    const struct bus_reader_options options = {.url = support_redis_url(redis),
+                                               .name = "dynosaur-test",
+                                               .entry = on_entry,
+                                               .round = on_round_freeze,
+                                               .ready = on_reader_ready,
+                                               .arg = &read};
+    struct dyn_error error;
+    struct bus_reader *reader = bus_reader_new(loop, &options, &error);
+    ck_assert_msg(reader != NULL, "%s", error.text);
+    (void)bus_reader_follow(reader, "a", beginning);
+    bus_reader_forget(reader, bus_reader_follow(reader, "b", beginning));
+    UNTIL(read.ready == 1);
+    UNTIL(frozen);
+    int64_t asked_ms = dyn_clock_boot_ms();
+    UNTIL(dyn_clock_boot_ms() - asked_ms > 100); /* the question leaves; no answer can come */
+    /* Entries of the time between the question and this moment are known from elsewhere. */
+    ck_assert_uint_eq(bus_reader_follow(reader, "b", (struct entry_id){5, 0}), 1);
+    support_redis_thaw(redis);
+    (void)support_redis_call(redis, "XADD", "b", "6-0", "m", "later", NULL);
+    UNTIL(read.entries[1] == 1);
+    ck_assert_int_eq(read.rewound, 0);
+    bus_reader_free(reader);
+}
+END_TEST
+
 START_TEST(a_key_that_is_no_stream_ends_the_connection_and_says_so)
 {
     struct read_seen read = {0};
@@ -711,6 +754,7 @@ static TCase *reader_tests(void)
     tcase_add_test(tests, a_reader_goes_on_after_a_restart_without_loss_or_repeat);
     tcase_add_test(tests, a_stream_that_went_back_is_told_at_the_reconnect);
     tcase_add_test(tests, a_deleted_stream_is_told_though_the_connection_lives);
+    tcase_add_test(tests, a_stream_followed_during_a_check_is_judged_by_the_next_one);
     tcase_add_test(tests, a_key_that_is_no_stream_ends_the_connection_and_says_so);
     return tests;
 }
