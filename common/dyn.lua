@@ -209,11 +209,16 @@ local function beat(keys, args)
     return redis.call('HGETALL', keys[1])
 end
 
-redis.register_function('dyn_acquire', acquire)
-redis.register_function('dyn_renew', renew)
-redis.register_function('dyn_release', release)
-redis.register_function('dyn_tick', tick)
-redis.register_function('dyn_publish', publish)
+-- What a leader of a partition calls also runs on a full server: its ticks alone trim the streams.
+local function register_leaders(name, callback)
+    redis.register_function{function_name = name, callback = callback, flags = {'allow-oom'}}
+end
+
+register_leaders('dyn_acquire', acquire)
+register_leaders('dyn_renew', renew)
+register_leaders('dyn_release', release)
+register_leaders('dyn_tick', tick)
+register_leaders('dyn_publish', publish)
 redis.register_function('dyn_act_begin', act_begin)
 redis.register_function('dyn_act_end', act_end)
 redis.register_function('dyn_beat', beat)

@@ -252,6 +252,28 @@ START_TEST(a_zombie_neither_begins_nor_ends_and_a_successor_ends_for_it)
 }
 END_TEST
 
+/* Only the leader trims: were it refused, a full server would stay full for ever. */
+START_TEST(a_full_server_is_trimmed_by_the_leaders_ticks)
+{
+    char epoch[32];
+    lease_take("a", epoch);
+    for (int i = 0; i < 1000; i++) {
+        (void)CALL("XADD", VALUES, "*", "m", "a value of some length");
+    }
+    (void)CALL("CONFIG", "SET", "maxmemory", "1");
+    starts(CALL("XADD", VALUES, "*", "m", "x"), "OOM");
+    ck_assert_ptr_nonnull(
+        strchr(CALL("FCALL", "dyn_tick", "2", LEASE, VALUES, "a", epoch, "tick", "0", "100"), '-'));
+    ck_assert_int_lt(atoi(CALL("XLEN", VALUES)), 300);
+    starts(CALL("FCALL", "dyn_publish", "3", LEASE, TARGETS, NEWEST, "a", epoch, "1", "5", "1", "0",
+                "1", "aa", "target", ""),
+           "5\n1");
+    starts(CALL("FCALL", "dyn_renew", "1", LEASE, "a", epoch), "3");
+    ck_assert_str_eq(CALL("FCALL", "dyn_release", "1", LEASE, "a", epoch), "OK");
+    starts(ACQUIRE("b", epoch, "3"), "1");
+}
+END_TEST
+
 START_TEST(an_end_without_action_writes_the_journal_alone)
 {
     char epoch[32];
@@ -298,6 +320,7 @@ int main(void)
     tcase_add_test(tests, a_publish_of_too_many_or_too_few_is_refused);
     tcase_add_test(tests, an_intent_is_journalled_once_and_settled_once);
     tcase_add_test(tests, a_zombie_neither_begins_nor_ends_and_a_successor_ends_for_it);
+    tcase_add_test(tests, a_full_server_is_trimmed_by_the_leaders_ticks);
     tcase_add_test(tests, an_end_without_action_writes_the_journal_alone);
     tcase_add_test(tests, members_beat_and_sweep_those_that_are_gone);
     suite_add_tcase(suite, tests);
