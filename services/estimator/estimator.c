@@ -17,11 +17,12 @@ struct estimator {
     struct dyn_timer *ticker;
     struct dyn_timer *retry;
     struct lead *leads[DYN_PARTITIONS_MAX]; /* NULL: not led now */
-    bool patient[DYN_PARTITIONS_MAX];       /* another estimator took it from us */
+    bool patient[DYN_PARTITIONS_MAX];       /* another estimator took it; until a lead is live */
+    uint32_t breaks[DYN_PARTITIONS_MAX];    /* of the first tick; until a lead is live */
     char run_id[64];                        /* of the Redis that we knew last; "": none yet */
     bool commanding;                        /* the command connection stands, and fits */
     bool reading;                           /* the reader's connection stands */
-    uint32_t breaks;                        /* for the next first ticks */
+    bool instructed;                        /* all commands of before the start have been read */
     struct metric *lag;
     struct metric *led;
 };
@@ -39,28 +40,33 @@ static void estimator_end_leads(struct estimator *estimator, bool release)
     }
 }
 
-/* Take what is not led, once both connections stand. */
+/* Take what is not led, once both connections stand. Not before the commands are known: a first
+ * tick without the pins that are in force would let pinned apps go for a second. */
 static void estimator_lead(void *arg)
 {
     struct estimator *estimator = arg;
-    if (!estimator->commanding || !estimator->reading || estimator->service->draining) {
+    if (!estimator->commanding || !estimator->reading || !estimator->instructed ||
+        estimator->service->draining) {
         return;
     }
+    bool all = true;
     for (uint32_t p = 0; p < estimator_partitions(estimator); p++) {
         if (estimator->leads[p] == NULL) {
             estimator->leads[p] =
-                lead_start(&estimator->host, p, estimator->patient[p], estimator->breaks);
-            estimator->patient[p] = false;
+                lead_start(&estimator->host, p, estimator->patient[p], estimator->breaks[p]);
         }
+        all = all && estimator->leads[p] != NULL;
     }
-    estimator->breaks = BREAK_NONE;
+    if (!all) {
+        dyn_timer_start(estimator->retry, LEAD_RETRY_MS, 0);
+    }
 }
 
 static void estimator_lead_over(void *arg, uint32_t partition, bool fenced, const char *why)
 {
     struct estimator *estimator = arg;
     estimator->leads[partition] = NULL;
-    estimator->patient[partition] = fenced;
+    estimator->patient[partition] = estimator->patient[partition] || fenced;
     if (estimator->commanding) {
         dyn_log(DYN_LOG_WARN, fenced ? "lease_lost" : "lead_ended", "partition=%" PRIu32 " msg=%s",
                 partition, dyn_log_quoted(why));
@@ -81,7 +87,11 @@ static void estimator_tick(void *arg)
         if (lead == NULL) {
             continue;
         }
-        led += lead_is_live(lead);
+        if (lead_is_live(lead)) {
+            led++;
+            estimator->patient[p] = false;
+            estimator->breaks[p] = BREAK_NONE;
+        }
         int64_t own = lead_lag_ms(lead, wall);
         lag = own > lag ? own : lag;
         lead_tick(lead);
@@ -128,7 +138,10 @@ static void estimator_entry(void *arg, size_t stream, const struct bus_entry *en
 static void estimator_round(void *arg, bool behind)
 {
     struct estimator *estimator = arg;
-    (void)behind;
+    if (!behind && !estimator->instructed) {
+        estimator->instructed = true;
+        estimator_lead(estimator);
+    }
     for (uint32_t p = 0; p < estimator_partitions(estimator); p++) {
         if (estimator->leads[p] != NULL && lead_stream(estimator->leads[p]) != SIZE_MAX) {
             lead_round(estimator->leads[p]);
@@ -147,7 +160,9 @@ static void estimator_new_history(struct estimator *estimator, struct dyn_str ru
     dyn_log(DYN_LOG_WARN, "redis_history", "rewound=%d msg=%s", rewound,
             dyn_log_quoted("Redis was restarted or lost entries: windows are read again, and "
                            "nothing is scaled down before they are covered"));
-    estimator->breaks = BREAK_REDIS;
+    for (uint32_t p = 0; p < DYN_PARTITIONS_MAX; p++) {
+        estimator->breaks[p] = BREAK_REDIS;
+    }
     estimator_end_leads(estimator, false);
 }
 

@@ -217,6 +217,23 @@ START_TEST(a_killed_redis_leads_to_raise_only_until_covered_again)
 }
 END_TEST
 
+/* The first lead after the restart fails, and its break must not go with it. */
+START_TEST(a_break_is_kept_until_a_tick_has_carried_it)
+{
+    await_rung(10, 93, 5);
+    uint64_t epoch = await_rung(4, 33, 15).epoch;
+    support_redis_call(redis, "FUNCTION", "DELETE", "dyn", NULL);
+    program_await(estimator, "event=lead_ended");
+    support_redis_kill(redis);
+    program_await(estimator, "event=redis_away");
+    support_redis_start(redis);
+    program_await(estimator, "event=redis_ready");
+    program_await(estimator, "event=lead_ended");
+    support_redis_load_functions(redis);
+    ck_assert(await_epoch_after(epoch).raise_only);
+}
+END_TEST
+
 START_TEST(another_leader_fences_this_one_off)
 {
     await_rung(10, 93, 5);
@@ -239,23 +256,47 @@ START_TEST(another_leader_fences_this_one_off)
 }
 END_TEST
 
+static void give(const struct command *command, size_t times)
+{
+    struct dyn_buf out;
+    dyn_buf_init(&out, DYN_ENTRY_MAX);
+    message_write_command(&out, command);
+    char count[24];
+    snprintf(count, sizeof(count), "%zu", times);
+    const char *argv[] = {
+        "EVAL", "for i=1,ARGV[1] do redis.call('XADD',KEYS[1],'*','m',ARGV[2]) end",
+        "1",    "dyn:commands",
+        count,  dyn_buf_text(&out)};
+    size_t lengths[] = {4, strlen(argv[1]), 1, 12, strlen(count), out.len};
+    support_redis_call_bytes(redis, 6, argv, lengths);
+    dyn_buf_fini(&out);
+}
+
+static const struct command pin = {
+    .verb = COMMAND_PIN, .app = {"shop", 4}, .rung = 17, .until_ms = INT64_MAX, .who = {"test", 4}};
+
 START_TEST(a_pin_reaches_the_target_through_a_tick)
 {
     await_rung(10, 93, 5);
-    struct dyn_buf out;
-    dyn_buf_init(&out, DYN_ENTRY_MAX);
-    struct command command = {.verb = COMMAND_PIN,
-                              .app = DYN_STR("shop"),
-                              .rung = 17,
-                              .until_ms = INT64_MAX,
-                              .who = DYN_STR("test")};
-    message_write_command(&out, &command);
-    const char *argv[] = {"XADD", "dyn:commands", "*", "m", dyn_buf_text(&out)};
-    size_t lengths[] = {4, 12, 1, 1, out.len};
-    support_redis_call_bytes(redis, 5, argv, lengths);
-    dyn_buf_fini(&out);
+    give(&pin, 1);
     struct target target = await_rung(17, -1, 5);
     ck_assert_int_eq(target.reason, TARGET_PINNED);
+}
+END_TEST
+
+/* The pin stands behind so many commands that the log is re-read long before them. */
+START_TEST(a_successor_knows_every_pin_before_its_first_target)
+{
+    static const struct command other = {
+        .verb = COMMAND_PAUSE, .app = {"blog", 4}, .until_ms = INT64_MAX, .who = {"test", 4}};
+    uint64_t epoch = await_rung(10, 93, 5).epoch;
+    program_signal(estimator, SIGKILL);
+    ck_assert_int_eq(program_end(estimator), 128 + SIGKILL);
+    program_free(estimator);
+    give(&other, 50000);
+    give(&pin, 1);
+    start_estimator();
+    ck_assert_int_eq(await_epoch_after(epoch).reason, TARGET_PINNED);
 }
 END_TEST
 
@@ -304,8 +345,10 @@ int main(void)
     tcase_add_test(tests, a_rise_is_published_at_once_and_a_fall_after_the_window);
     tcase_add_test(tests, a_killed_estimators_successor_remembers_the_window);
     tcase_add_test(tests, a_killed_redis_leads_to_raise_only_until_covered_again);
+    tcase_add_test(tests, a_break_is_kept_until_a_tick_has_carried_it);
     tcase_add_test(tests, another_leader_fences_this_one_off);
     tcase_add_test(tests, a_pin_reaches_the_target_through_a_tick);
+    tcase_add_test(tests, a_successor_knows_every_pin_before_its_first_target);
     tcase_add_test(tests, a_reload_begins_a_new_epoch_and_applies_at_once);
     tcase_add_test(tests, sigterm_gives_the_lease_up_and_exits_with_0);
     tcase_add_test(tests, garbage_in_the_log_is_counted_and_passed_over);
