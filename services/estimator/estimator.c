@@ -112,7 +112,8 @@ static void estimator_command(struct estimator *estimator, const struct bus_entr
         err = err == DYN_OK ? DYN_BADMSG : err;
     }
     if (err == DYN_OK) {
-        err = pins_command(&estimator->pins, estimator->service->config, &command);
+        err = pins_command(&estimator->pins, estimator->service->config, dyn_clock_wall_ms(),
+                           &command);
     }
     if (err != DYN_OK) {
         dyn_log(DYN_LOG_WARN, "command_refused", "id=%" PRIu64 "-%" PRIu64 " msg=%s", entry->id.ms,

@@ -482,14 +482,13 @@ static uint64_t lead_entries_max(const struct lead *lead)
 static void lead_send_tick(struct lead *lead)
 {
     int64_t boot = dyn_clock_boot_ms();
-    int64_t wall = dyn_clock_wall_ms();
     lead->tick = (struct tick){
         .epoch = lead->epoch_number,
         .elapsed_ms = lead->tick_sent_ms != 0 ? boot - lead->tick_sent_ms : 0,
         .config = fold_config(lead->fold)->hash,
         .breaks = lead->breaks,
     };
-    pins_fill(lead->host.pins, fold_config(lead->fold), lead->partition, wall, &lead->tick);
+    pins_fill(lead->host.pins, lead->partition, dyn_clock_wall_ms(), &lead->tick);
     dyn_buf_clear(&lead->scratch);
     message_write_tick(&lead->scratch, &lead->tick);
     uint64_t last_ms = fold_last(lead->fold).ms;

@@ -29,19 +29,19 @@ static dyn_err command(enum command_verb verb, const char *app, const char *cont
                             .controller = dyn_str_from(controller),
                             .rung = rung,
                             .until_ms = until_ms};
-    return pins_command(&pins, &config, &given);
+    return pins_command(&pins, &config, 0, &given);
 }
 
 START_TEST(a_pin_stands_in_its_partitions_tick_until_its_time)
 {
     ck_assert_int_eq(command(COMMAND_PIN, "shop", "dynos", 7, 5000), DYN_OK);
-    pins_fill(&pins, &config, 0, 4999, &tick);
+    pins_fill(&pins, 0, 4999, &tick);
     ck_assert_uint_eq(tick.pins_count, 1);
     ck_assert_uint_eq(tick.pins[0].controller, 1);
     ck_assert_int_eq(tick.pins[0].rung, 7);
-    pins_fill(&pins, &config, 1, 4999, &tick);
+    pins_fill(&pins, 1, 4999, &tick);
     ck_assert_uint_eq(tick.pins_count, 0);
-    pins_fill(&pins, &config, 0, 5000, &tick);
+    pins_fill(&pins, 0, 5000, &tick);
     ck_assert_uint_eq(tick.pins_count, 0);
     ck_assert_uint_eq(pins.count, 0);
 }
@@ -51,10 +51,10 @@ START_TEST(a_newer_pin_replaces_and_an_unpin_removes)
 {
     ck_assert_int_eq(command(COMMAND_PIN, "shop", "", 3, INT64_MAX), DYN_OK);
     ck_assert_int_eq(command(COMMAND_PIN, "shop", "dynos", 9, INT64_MAX), DYN_OK);
-    pins_fill(&pins, &config, 0, 1, &tick);
+    pins_fill(&pins, 0, 1, &tick);
     ck_assert_uint_eq(tick.pins_count, 2);
     ck_assert_int_eq(command(COMMAND_UNPIN, "shop", "", 0, 0), DYN_OK);
-    pins_fill(&pins, &config, 0, 1, &tick);
+    pins_fill(&pins, 0, 1, &tick);
     ck_assert_uint_eq(tick.pins_count, 0);
 }
 END_TEST
@@ -64,8 +64,46 @@ START_TEST(what_cannot_be_pinned_is_refused)
     ck_assert_int_eq(command(COMMAND_PIN, "nope", "", 3, INT64_MAX), DYN_NOTFOUND);
     ck_assert_int_eq(command(COMMAND_PIN, "shop", "workers", 6, INT64_MAX), DYN_RANGE);
     ck_assert_int_eq(command(COMMAND_PIN, "shop", "dynos", 0, INT64_MAX), DYN_RANGE);
+    ck_assert_int_eq(command(COMMAND_PIN, "shop", "workers", 4, INT64_MAX), DYN_OK);
+    ck_assert_int_eq(command(COMMAND_PIN, "shop", "workers", 6, INT64_MAX), DYN_RANGE);
+    ck_assert_uint_eq(pins.count, 1); /* a refused pin leaves the one that is in force */
+    ck_assert_int_eq(command(COMMAND_UNPIN, "shop", "workers", 0, 0), DYN_OK);
     ck_assert_int_eq(command(COMMAND_PAUSE, "shop", "", 0, INT64_MAX), DYN_OK);
     ck_assert_uint_eq(pins.count, 0);
+}
+END_TEST
+
+/* A tick has room for so many; one more would push another out of it, unsaid. */
+START_TEST(a_partition_has_so_many_pins_and_no_more)
+{
+    static struct config_controller many[DYN_PINS_MAX + 1];
+    static struct config_app crowd[2] = {
+        {.name = "crowd", .controllers = many, .controllers_count = DYN_PINS_MAX},
+        {.name = "last", .controllers = &many[DYN_PINS_MAX], .controllers_count = 1}};
+    const struct config crowded = {.apps = crowd, .apps_count = 2};
+    for (size_t i = 0; i <= DYN_PINS_MAX; i++) {
+        many[i] = (struct config_controller){.name = "dynos", .id = i + 1, .max_resource = 20};
+    }
+    struct command pin = {
+        .verb = COMMAND_PIN, .app = DYN_STR("crowd"), .rung = 3, .until_ms = INT64_MAX};
+    ck_assert_int_eq(pins_command(&pins, &crowded, 0, &pin), DYN_OK);
+    pin.app = DYN_STR("last");
+    ck_assert_int_eq(pins_command(&pins, &crowded, 0, &pin), DYN_TOOBIG);
+    pins.items[7].pin.until_ms = 999;
+    ck_assert_int_eq(pins_command(&pins, &crowded, 998, &pin), DYN_TOOBIG);
+    ck_assert_int_eq(pins_command(&pins, &crowded, 999, &pin), DYN_OK);
+    pin.verb = COMMAND_UNPIN;
+    ck_assert_int_eq(pins_command(&pins, &crowded, 0, &pin), DYN_OK);
+    pin.verb = COMMAND_PIN;
+    crowd[1].partition = 1;
+    ck_assert_int_eq(pins_command(&pins, &crowded, 0, &pin), DYN_OK);
+    pin.app = DYN_STR("crowd");
+    pin.rung = 4;
+    ck_assert_int_eq(pins_command(&pins, &crowded, 0, &pin), DYN_OK);
+    pins_fill(&pins, 0, 1, &tick);
+    ck_assert_uint_eq(tick.pins_count, DYN_PINS_MAX);
+    pins_fill(&pins, 1, 1, &tick);
+    ck_assert_uint_eq(tick.pins_count, 1);
 }
 END_TEST
 
@@ -76,6 +114,7 @@ int main(void)
     tcase_add_checked_fixture(tests, setup, NULL);
     tcase_add_test(tests, a_pin_stands_in_its_partitions_tick_until_its_time);
     tcase_add_test(tests, a_newer_pin_replaces_and_an_unpin_removes);
+    tcase_add_test(tests, a_partition_has_so_many_pins_and_no_more);
     tcase_add_test(tests, what_cannot_be_pinned_is_refused);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
