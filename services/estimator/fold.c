@@ -205,7 +205,7 @@ static void fold_rise(struct fold *fold, struct fold_controller *controller, dou
     if (controller->given.exists) {
         int32_t asked = fold_resources(input->config, value);
         asked = asked < controller->config->max_resource ? asked : controller->config->max_resource;
-        if (asked <= controller->given.rung || controller->pin >= 0) {
+        if (asked <= controller->given.rung) {
             return;
         }
     }

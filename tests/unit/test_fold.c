@@ -230,6 +230,36 @@ START_TEST(a_young_window_may_only_raise)
 }
 END_TEST
 
+START_TEST(a_rise_does_not_lend_the_right_to_fall)
+{
+    run(600, 900, 250);
+    ck_assert(shop_got.last.raise_only);
+    say(900, SERIES_USERS, 901);
+    ck_assert_int_eq(shop_got.last.rung, 10);
+    ck_assert_int_eq(shop_got.last.inputs[0].cover, COVER_YES);
+    ck_assert_int_eq(shop_got.last.inputs[1].cover, COVER_YES);
+    ck_assert(shop_got.last.raise_only);
+    tick(900);
+    ck_assert(!shop_got.last.raise_only);
+}
+END_TEST
+
+START_TEST(a_late_value_of_an_ignored_input_gives_nothing)
+{
+    shop_inputs[0].on_outage = CONFIG_IGNORE;
+    run(600, 1200, 250);
+    for (int64_t t = 1200; t < 1800; t++) {
+        if (t % 60 == 0) {
+            say(t, SERIES_RPM, 250);
+        }
+        tick(t);
+    }
+    size_t before = shop_got.count;
+    send_at(1800 * 1000, SERIES_USERS, 100000, SAMPLE_GOOD, 1500);
+    ck_assert_uint_eq(shop_got.count, before);
+}
+END_TEST
+
 START_TEST(one_silent_input_of_two_holds_the_app)
 {
     run(600, 1200, 901);
@@ -584,6 +614,141 @@ START_TEST(malformed_entries_are_counted_and_change_nothing)
 }
 END_TEST
 
+START_TEST(a_fall_comes_between_samples_when_the_window_says_so)
+{
+    run(600, 1200, 901);
+    for (int64_t t = 1200; t <= 1500; t++) {
+        if (t == 1200 || t % 60 == 30) {
+            say(t, SERIES_BLOG, 250);
+        }
+        ck_assert_int_eq(blog_got.last.rung, 10);
+        tick(t);
+    }
+    ck_assert_int_eq(blog_got.last.rung, 3);
+}
+END_TEST
+
+START_TEST(a_target_stays_within_its_range_and_says_which_end_held_it)
+{
+    run(600, 720, 1e300);
+    ck_assert_int_eq(blog_got.last.rung, 20);
+    ck_assert_int_eq(blog_got.last.reason, TARGET_AT_MAX);
+    run(720, 1321, 150);
+    ck_assert_int_eq(blog_got.last.rung, 2);
+    ck_assert_int_eq(blog_got.last.reason, TARGET_DEMAND);
+    run(1321, 1800, 50);
+    ck_assert_int_eq(blog_got.last.rung, 2);
+    ck_assert_int_eq(blog_got.last.reason, TARGET_AT_MIN);
+}
+END_TEST
+
+START_TEST(a_keyframe_has_the_newest_estimate)
+{
+    run(600, 720, 2500);
+    ck_assert_int_eq(blog_got.last.estimate, 25);
+    run(720, 800, 3000);
+    ck_assert(!blog_got.changed);
+    ck_assert_int_eq(blog_got.last.estimate, 30);
+}
+END_TEST
+
+START_TEST(an_ignored_input_counts_until_it_is_in_outage)
+{
+    shop_inputs[1].on_outage = CONFIG_IGNORE;
+    run(600, 1200, 901);
+    for (int64_t t = 1200; t < 1600; t++) {
+        if (t % 60 == 0) {
+            say(t, SERIES_USERS, 100);
+        }
+        tick(t);
+        ck_assert_int_eq(shop_got.last.inputs[1].cover == COVER_IGNORED && shop_got.last.raise_only,
+                         0);
+        ck_assert(t >= 1441 || shop_got.last.rung == 10);
+        ck_assert(t < 1321 || t >= 1441 || shop_got.last.raise_only);
+    }
+    ck_assert_int_eq(shop_got.last.rung, 2);
+}
+END_TEST
+
+START_TEST(a_fallback_below_the_windows_maximum_lowers_nothing)
+{
+    blog_inputs[0].on_outage = CONFIG_FALLBACK;
+    blog_inputs[0].fallback = 6;
+    run(600, 1200, 901);
+    for (int64_t t = 1200; t < 2400; t++) {
+        tick(t);
+    }
+    ck_assert_int_eq(blog_got.last.rung, 10);
+    ck_assert(blog_got.last.raise_only);
+}
+END_TEST
+
+static uint64_t jumps(void)
+{
+    struct fold_counts counts;
+    fold_counts(fold, &counts);
+    return counts.jumps;
+}
+
+START_TEST(a_clock_that_is_slewed_does_not_jump)
+{
+    int64_t now_ms = 600 * 1000;
+    for (int i = 0; i < 20000; i++) {
+        now_ms += i < 10000 ? 1001 : 999;
+        tick_with(now_ms, (struct tick){.elapsed_ms = 1000});
+    }
+    ck_assert_uint_eq(jumps(), 0);
+}
+END_TEST
+
+START_TEST(a_jump_is_one_break_and_a_new_epoch_counts_anew)
+{
+    tick_with(600 * 1000, (struct tick){0});
+    for (int i = 1; i <= 10; i++) {
+        tick_with(4200 * 1000 + i * 1000, (struct tick){.elapsed_ms = 1000});
+    }
+    ck_assert_uint_eq(jumps(), 1);
+    tick_with(4215 * 1000, (struct tick){.elapsed_ms = 1000});
+    epoch = 2;
+    tick_with(4300 * 1000, (struct tick){0});
+    tick_with(4305 * 1000, (struct tick){.elapsed_ms = 1000});
+    ck_assert_uint_eq(jumps(), 1);
+}
+END_TEST
+
+START_TEST(a_new_epoch_tells_again_of_what_is_out)
+{
+    run(600, 1200, 901);
+    for (int64_t t = 1200; t < 1800; t++) {
+        tick(t);
+    }
+    events[0] = 0;
+    tick(1800);
+    ck_assert_str_eq(events, "");
+    epoch = 2;
+    tick_with(1801 * 1000, (struct tick){0});
+    ck_assert_ptr_nonnull(strstr(events, "input_outage rpm raised"));
+}
+END_TEST
+
+START_TEST(a_batch_sent_again_is_no_hole_and_a_dropped_sample_is)
+{
+    run(600, 660, 901);
+    batch_seq -= 2;
+    say(660, SERIES_USERS, 5);
+    batch_seq += 1;
+    say(661, SERIES_USERS, 5);
+    struct fold_counts counts;
+    fold_counts(fold, &counts);
+    ck_assert_uint_eq(counts.lost, 0);
+    struct batch batch = {.member = DYN_STR("c1"), .seq = ++batch_seq, .lost = 2};
+    fold_batch(fold, (struct entry_id){662 * 1000, 0}, &batch, NULL, &out);
+    fold_counts(fold, &counts);
+    ck_assert_uint_eq(counts.lost, 2);
+    ck_assert_str_eq(events, "samples_lost  once\n");
+}
+END_TEST
+
 /* ---- I1 by brute force: over random demand, failures, gaps and lateness, no target that may
  * lower lies below what the samples of the window ask for ---- */
 
@@ -666,6 +831,8 @@ int main(void)
     tcase_add_test(tests, a_rise_is_given_on_the_batch_that_brings_it);
     tcase_add_test(tests, a_fall_waits_for_the_whole_window_and_for_a_tick);
     tcase_add_test(tests, a_young_window_may_only_raise);
+    tcase_add_test(tests, a_rise_does_not_lend_the_right_to_fall);
+    tcase_add_test(tests, a_late_value_of_an_ignored_input_gives_nothing);
     tcase_add_test(tests, one_silent_input_of_two_holds_the_app);
     tcase_add_test(tests, a_failure_is_never_a_value_and_a_recovery_is_told);
     tcase_add_test(tests, an_outage_is_told_again_each_hour);
@@ -692,6 +859,15 @@ int main(void)
     tcase_add_test(tests, a_hole_in_a_collectors_sequence_is_told);
     tcase_add_test(tests, samples_of_unknown_series_are_counted_and_skipped);
     tcase_add_test(tests, malformed_entries_are_counted_and_change_nothing);
+    tcase_add_test(tests, a_fall_comes_between_samples_when_the_window_says_so);
+    tcase_add_test(tests, a_target_stays_within_its_range_and_says_which_end_held_it);
+    tcase_add_test(tests, a_keyframe_has_the_newest_estimate);
+    tcase_add_test(tests, an_ignored_input_counts_until_it_is_in_outage);
+    tcase_add_test(tests, a_fallback_below_the_windows_maximum_lowers_nothing);
+    tcase_add_test(tests, a_clock_that_is_slewed_does_not_jump);
+    tcase_add_test(tests, a_jump_is_one_break_and_a_new_epoch_counts_anew);
+    tcase_add_test(tests, a_new_epoch_tells_again_of_what_is_out);
+    tcase_add_test(tests, a_batch_sent_again_is_no_hole_and_a_dropped_sample_is);
     tcase_add_loop_test(tests, no_target_that_may_lower_lies_below_demand, 0, 8);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

@@ -129,6 +129,33 @@ START_TEST(a_break_begins_coverage_anew)
 }
 END_TEST
 
+START_TEST(a_sample_in_time_but_out_of_order_makes_nothing_older)
+{
+    for (int64_t t = 1000; t <= 1300; t += 60) {
+        add(t, 10);
+    }
+    window_add(&window, &minute, 1250 * 1000, 1305 * 1000, 10);
+    ck_assert_int_eq(cover_at(1480), COVER_YES);
+    ck_assert_int_eq(cover_at(1481), COVER_STALE);
+}
+END_TEST
+
+START_TEST(the_first_sample_covers_from_its_own_time_on)
+{
+    window_add(&window, &minute, 990 * 1000, 1000 * 1000, 10);
+    ck_assert_int_eq(window_covered_at(&window, &minute, 1000 * 1000), 1290 * 1000);
+}
+END_TEST
+
+START_TEST(equal_values_take_one_place)
+{
+    for (int64_t t = 1000; t <= 1300; t += 60) {
+        add(t, 10);
+        ck_assert_uint_eq(window.count, 1);
+    }
+}
+END_TEST
+
 START_TEST(a_sample_taken_before_a_break_covers_from_its_arrival_on)
 {
     for (int64_t t = 1000; t <= 1300; t += 60) {
@@ -314,6 +341,9 @@ int main(void)
     tcase_add_test(tests, a_gap_larger_than_max_gap_begins_coverage_anew);
     tcase_add_test(tests, samples_older_than_an_interval_do_not_cover);
     tcase_add_test(tests, a_break_begins_coverage_anew);
+    tcase_add_test(tests, a_sample_in_time_but_out_of_order_makes_nothing_older);
+    tcase_add_test(tests, the_first_sample_covers_from_its_own_time_on);
+    tcase_add_test(tests, equal_values_take_one_place);
     tcase_add_test(tests, a_sample_taken_before_a_break_covers_from_its_arrival_on);
     tcase_add_test(tests, zeros_after_demand_are_doubted_for_one_more_window);
     tcase_add_test(tests, zeros_without_demand_before_are_believed);
