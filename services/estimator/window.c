@@ -144,11 +144,10 @@ static void window_cover_with(struct window *window, const struct window_rule *r
     if (now - at > rule->interval_ms) {
         return;
     }
-    if (window->covered_since == INT64_MAX) {
+    if (window->covered_since == INT64_MAX || at - window->good_at > rule->max_gap_ms) {
         /* After a break, what lies between the sample's time and its arrival may be lost. */
-        window->covered_since = window->good_at == WINDOW_NEVER ? at : now;
-    } else if (at - window->good_at > rule->max_gap_ms) {
-        window->covered_since = at;
+        bool broken = window->covered_since == INT64_MAX && window->good_at != WINDOW_NEVER;
+        window->covered_since = broken ? now : at;
     }
     if (at > window->good_at) {
         window->good_at = at;
