@@ -1,0 +1,115 @@
+/*
+ * support_fleet: the four real programs, a real Redis and a fake Heroku, and what came of them.
+ *
+ * The Redis is set up as `dynosaur setup` does it. Only the actuator's environment has the Heroku
+ * keys of the environment variables FLEET_KEY_A and FLEET_KEY_B (accounts a and b of FLEET_WORLD).
+ * While time passes in fleet_pass() and the awaiting functions, outputs and the partitions' streams
+ * are collected, so that what Redis trims is still known.
+ *
+ * fleet_free() ends the programs with SIGTERM and fails the test unless each of them exits with 0,
+ * the fake Heroku has seen no violation, and no Heroku key stands anywhere it must not.
+ */
+#ifndef DYN_TESTS_SUPPORT_FLEET_H
+#define DYN_TESTS_SUPPORT_FLEET_H
+
+#include "../integration/support_heroku.h"
+#include "../integration/support_program.h"
+#include "../integration/support_redis.h"
+
+#include "common/config.h"
+#include "common/message.h"
+
+#define FLEET_CANARY "canary-heroku-key-" /* how every Heroku key begins */
+#define FLEET_KEY_A FLEET_CANARY "a-7f3d"
+#define FLEET_KEY_B FLEET_CANARY "b-91c2"
+/* Two accounts; apps follow. */
+#define FLEET_ACCOUNTS                                                       \
+    "{'accounts': [{'email': 'a@example.com', 'keys': ['" FLEET_KEY_A "']}," \
+    "              {'email': 'b@example.com', 'keys': ['" FLEET_KEY_B "']}],"
+
+enum fleet_part {
+    FLEET_COLLECTOR,
+    FLEET_ESTIMATOR,
+    FLEET_ACTUATOR,
+    FLEET_REPORTER,
+    FLEET_PARTS
+};
+
+enum fleet_stream {
+    FLEET_VALUES,
+    FLEET_TARGETS,
+    FLEET_STREAMS
+};
+
+struct fleet_entry {
+    struct entry_id id;
+    struct dyn_str message;
+};
+
+struct fleet_tape {
+    struct fleet_entry *entries;
+    size_t count;
+};
+
+/* One change that the fake Heroku answered with 200. */
+struct fleet_change {
+    int64_t at_ms;   /* when the request came */
+    int64_t done_ms; /* when it was answered */
+    int quantity;
+};
+
+struct fleet_changes {
+    int first; /* quantity before the first change: what the world began with, as the caller says */
+    struct fleet_change *changes;
+    size_t count;
+};
+
+struct fleet;
+
+struct fleet_options {
+    const char *world; /* of the fake Heroku; single quotes for double ones */
+    uint32_t partitions;
+    bool redis_away; /* do not start Redis yet; fleet_redis_begin() does */
+};
+
+struct fleet *fleet_new(const struct fleet_options *options);
+void fleet_free(struct fleet *fleet);
+/** Write `accounts`, `apps` and so on; the top of the file is the fleet's own. Reads it, too. */
+void fleet_configure(struct fleet *fleet, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/** Put any text into the file, and keep the configuration that was read last. */
+void fleet_spoil(struct fleet *fleet, const char *text);
+const struct config *fleet_config(const struct fleet *fleet);
+
+void fleet_redis_begin(struct fleet *fleet); /* start it and set it up */
+void fleet_start(struct fleet *fleet, enum fleet_part part);
+void fleet_start_all(struct fleet *fleet); /* and wait until each says that it is ready */
+void fleet_kill(struct fleet *fleet, enum fleet_part part);
+void fleet_await_ready(struct fleet *fleet, enum fleet_part part);
+struct program *fleet_program(const struct fleet *fleet, enum fleet_part part);
+/** How often `text` stands in what all processes of this part have printed so far. */
+int fleet_printed(struct fleet *fleet, enum fleet_part part, const char *text);
+/** Wait until fleet_printed() is at least `times`; 60 s at most. */
+void fleet_await_printed(struct fleet *fleet, enum fleet_part part, const char *text, int times);
+
+struct support_redis *fleet_redis(const struct fleet *fleet);
+const struct heroku *fleet_heroku(const struct fleet *fleet);
+
+/** Let time pass and collect. */
+void fleet_pass(struct fleet *fleet, int ms);
+/** What runs of the app's process type web, from the control port. */
+int fleet_quantity(const struct fleet *fleet, const char *app);
+/** Wait until `quantity` runs; `seconds` at most. */
+void fleet_await_quantity(struct fleet *fleet, const char *app, int quantity, int seconds);
+/** The changes of an app's web so far; the caller frees `changes`. */
+struct fleet_changes fleet_changes(const struct fleet *fleet, const char *app, int first);
+
+/** All that was collected of a partition's stream so far. */
+struct fleet_tape fleet_tape(const struct fleet *fleet, uint32_t partition,
+                             enum fleet_stream stream);
+int64_t fleet_now_ms(void);
+/** A step of CK_FORK: fail with the outputs of all programs. */
+_Noreturn void fleet_fail(struct fleet *fleet, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+#endif
