@@ -92,6 +92,30 @@ static void kill_and_restart(enum fleet_part part, const char *name)
     (void)await_fall(name);
 }
 
+/* Whether the fault that was set has met its request. */
+static bool fault_is_used_up(void)
+{
+    json_t *answer = heroku_control(fleet_heroku(fleet), "GET", "/faults", NULL);
+    ck_assert_uint_eq(json_array_size(answer), 1);
+    bool used = json_integer_value(json_object_get(json_array_get(answer, 0), "hits")) > 0;
+    json_decref(answer);
+    return used;
+}
+
+/* The successor finds the intent in the journal, waits until the request behind it must have ended,
+ * reads what came of it and goes on. */
+static void actuator_dies_while_heroku_works(void)
+{
+    json_decref(heroku_control(
+        fleet_heroku(fleet), "POST", "/faults",
+        "{'match': {'app': 'saw', 'method': 'PATCH'}, 'do': {'stall_after_apply_ms': 3000}}"));
+    for (int i = 0; i < 600 && !fault_is_used_up(); i++) {
+        fleet_pass(fleet, 50);
+    }
+    ck_assert(fault_is_used_up());
+    kill_and_restart(FLEET_ACTUATOR, "the actuator's death amid a change");
+}
+
 /* Every change was told by the reporter's console, and not many of them twice. */
 static void actions_are_told(void)
 {
@@ -124,6 +148,7 @@ START_TEST(whatever_is_killed_comes_back_and_nothing_falls_that_may_not)
     }
     (void)await_fall("Redis' death");
     kill_and_restart(FLEET_ACTUATOR, "the actuator's death");
+    actuator_dies_while_heroku_works();
     fleet_pass(fleet, 2000);
     ck_assert_int_eq(fleet_quantity(fleet, "broken"), 8);
     ck_assert_int_eq(
