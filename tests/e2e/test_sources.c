@@ -217,8 +217,14 @@ START_TEST(no_way_to_fail_lowers_anything_and_zeros_are_doubted)
         fleet_await_quantity(fleet, cases[i].app, 8, 40);
     }
     fleet_pass(fleet, HYSTERESIS_MS + 1000);
+    /* A low value first: the high one leaves the window while nothing but failures come. */
     int64_t failing_ms = fleet_now_ms();
-    for (size_t i = 0; i < CASES; i++) {
+    say(ZERO, SOURCE_GOOD, 0);
+    for (size_t i = 0; i < ZERO; i++) {
+        say(i, SOURCE_GOOD, 300);
+    }
+    fleet_pass(fleet, 1800);
+    for (size_t i = 0; i < ZERO; i++) {
         say(i, cases[i].way, 0);
     }
     fleet_pass(fleet, FAILING_MS);
