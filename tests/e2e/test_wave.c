@@ -54,7 +54,7 @@ static double stat(const char *name)
     if (last == NULL) {
         fleet_fail(fleet, "the reporter never printed %s", name);
     }
-    return strtod(last, NULL);
+    return last != NULL ? strtod(last, NULL) : NAN;
 }
 
 static void statistics_are_right(void)
