@@ -138,6 +138,16 @@ static void window_insert_late(struct window *window, double value)
     window_push(window, newest);
 }
 
+/* Coverage begins; after a break not before the sample arrived, since what lies between its time
+ * and that may be lost. Seldom, and out of the way of window_add(), which is measurably faster so.
+ */
+static __attribute__((noinline, cold)) void window_begin(struct window *window, int64_t at,
+                                                         int64_t now)
+{
+    bool broken = window->covered_since == INT64_MAX && window->good_at != WINDOW_NEVER;
+    window->covered_since = broken ? now : at;
+}
+
 static void window_cover_with(struct window *window, const struct window_rule *rule, int64_t at,
                               int64_t now)
 {
@@ -145,9 +155,7 @@ static void window_cover_with(struct window *window, const struct window_rule *r
         return;
     }
     if (window->covered_since == INT64_MAX || at - window->good_at > rule->max_gap_ms) {
-        /* After a break, what lies between the sample's time and its arrival may be lost. */
-        bool broken = window->covered_since == INT64_MAX && window->good_at != WINDOW_NEVER;
-        window->covered_since = broken ? now : at;
+        window_begin(window, at, now);
     }
     if (at > window->good_at) {
         window->good_at = at;
