@@ -274,8 +274,8 @@ static size_t tape_take(struct tape *tape, const char *answer)
 static void fleet_collect(struct fleet *fleet)
 {
     for (enum fleet_part part = 0; part < FLEET_PARTS; part++) {
-        if (fleet->lives_count[part] > 0) {
-            (void)program_output(fleet_program(fleet, part));
+        for (size_t i = 0; i < fleet->lives_count[part]; i++) {
+            (void)program_output(fleet->lives[part][i]);
         }
     }
     for (uint32_t p = 0; p < fleet->partitions; p++) {
@@ -430,31 +430,31 @@ static void redis_without_canary(const struct fleet *fleet)
     ck_assert_int_gt(files, 0);
 }
 
-static void environment_without_canary(const struct fleet *fleet, enum fleet_part part)
+static void environment_without_canary(const struct program *program)
 {
     char path[64];
-    (void)snprintf(path, sizeof path, "/proc/%d/environ", program_pid(fleet_program(fleet, part)));
+    (void)snprintf(path, sizeof path, "/proc/%d/environ", program_pid(program));
     file_without_canary(path);
 }
 
+/* What was killed has ended before; what still runs ends on SIGTERM, with 0. */
 static void programs_end(struct fleet *fleet)
 {
     for (enum fleet_part part = 0; part < FLEET_PARTS; part++) {
-        struct program *program = fleet_program(fleet, part);
-        if (part != FLEET_ACTUATOR && program_pid(program) != 0) {
-            environment_without_canary(fleet, part);
-        }
-        if (program_pid(program) != 0) {
-            program_signal(program, SIGTERM);
-        }
-    }
-    for (enum fleet_part part = 0; part < FLEET_PARTS; part++) {
-        int status = program_end(fleet_program(fleet, part));
-        if (status != 0) {
-            fleet_fail(fleet, "%s ended with %d", part_names[part], status);
-        }
         for (size_t i = 0; i < fleet->lives_count[part]; i++) {
-            canary_not_in(dyn_str_from(program_output(fleet->lives[part][i])), part_names[part]);
+            struct program *program = fleet->lives[part][i];
+            bool runs = program_pid(program) != 0;
+            if (runs && part != FLEET_ACTUATOR) {
+                environment_without_canary(program);
+            }
+            if (runs) {
+                program_signal(program, SIGTERM);
+            }
+            if (runs && program_end(program) != 0) {
+                fleet_fail(fleet, "%s %zu ended with %d", part_names[part], i + 1,
+                           program_end(program));
+            }
+            canary_not_in(dyn_str_from(program_output(program)), part_names[part]);
         }
     }
 }

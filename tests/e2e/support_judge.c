@@ -47,7 +47,7 @@ static void said_add(void *arg, const struct target *target, bool changed)
     message_write_target(&said->bytes, target);
 }
 
-/* 1: equal, 0: the fold said something else there, -1: it said nothing. `*from` moves along. */
+/* 1: equal, 0: the fold said something else there, -1: it said nothing. */
 static int said_find(const struct saids *saids, const struct target *target, struct dyn_str bytes)
 {
     int found = -1;
@@ -64,16 +64,30 @@ static int said_find(const struct saids *saids, const struct target *target, str
     return found;
 }
 
+/* Which controllers are only restated after an entry depends on when a leader began; what any of
+ * them stands at does not. */
+static void restate_all(const struct config *config, struct fold *fold, const struct fold_out *out)
+{
+    for (size_t a = 0; a < config->apps_count; a++) {
+        for (size_t c = 0; c < config->apps[a].controllers_count; c++) {
+            dyn_err err = fold_restate(fold, config->apps[a].controllers[c].id, out);
+            ck_assert(err == DYN_OK || err == DYN_NOTFOUND);
+        }
+    }
+}
+
 static struct saids fold_again(struct fleet *fleet, uint32_t partition, struct pack_reader *reader)
 {
     struct saids saids = {0};
+    const struct config *config = fleet_config(fleet);
     const struct fold_out out = {.target = said_add, .arg = &saids};
-    struct fold *fold = fold_new(fleet_config(fleet), partition);
+    struct fold *fold = fold_new(config, partition);
     struct fleet_tape values = fleet_tape(fleet, partition, FLEET_VALUES);
     for (size_t i = 0; i < values.count; i++) {
         ck_assert_int_eq(
             fold_entry(fold, reader, values.entries[i].id, values.entries[i].message, &out),
             DYN_OK);
+        restate_all(config, fold, &out);
     }
     fold_free(fold);
     return saids;
@@ -99,9 +113,16 @@ size_t judge_replay(struct fleet *fleet)
         struct fleet_tape targets = fleet_tape(fleet, p, FLEET_TARGETS);
         struct fleet_tape values = fleet_tape(fleet, p, FLEET_VALUES);
         struct saids saids = fold_again(fleet, p, reader);
+        uint64_t epoch = 0;
         for (size_t i = 0; i < targets.count; i++) {
-            if (!target_read(reader, &targets.entries[i], &target) ||
-                target.config != fleet_config(fleet)->hash) {
+            if (!target_read(reader, &targets.entries[i], &target)) {
+                continue;
+            }
+            if (target.epoch < epoch) {
+                fleet_fail(fleet, "partition %" PRIu32 ": two estimators publish", p);
+            }
+            epoch = target.epoch;
+            if (target.config != fleet_config(fleet)->hash) {
                 continue;
             }
             if (entry_id_compare(target.decided, values.entries[values.count - 1].id) > 0) {

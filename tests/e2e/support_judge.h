@@ -11,7 +11,8 @@
 #define JUDGE_LATE_MS 3000
 
 /**
- * I4: fold all recorded values again; every published target must be equal, bit for bit. Targets
+ * I2 and I4: the epochs of published targets never fall; fold all recorded values again, and every
+ * published target must be equal, bit for bit. Targets
  * decided under another configuration than the fleet's present one are left out. How many were
  * compared.
  */

@@ -162,6 +162,28 @@ START_TEST(whatever_is_killed_comes_back_and_nothing_falls_that_may_not)
 }
 END_TEST
 
+START_TEST(a_second_estimator_and_actuator_take_over_and_the_first_ones_come_back)
+{
+    fleet_start_all(fleet);
+    fleet_await_quantity(fleet, "broken", 8, 30);
+    fleet_start(fleet, FLEET_ESTIMATOR);
+    fleet_start(fleet, FLEET_ACTUATOR);
+    fleet_await_ready(fleet, FLEET_ESTIMATOR);
+    fleet_await_ready(fleet, FLEET_ACTUATOR);
+    fleet_await_printed(fleet, FLEET_ESTIMATOR, "event=lease_lost", 2); /* of two partitions */
+    (void)await_fall("a second of each");
+    int taken = fleet_printed(fleet, FLEET_ACTUATOR, "event=lease_taken");
+    fleet_kill(fleet, FLEET_ESTIMATOR);
+    fleet_kill(fleet, FLEET_ACTUATOR);
+    fleet_await_printed(fleet, FLEET_ESTIMATOR, "event=leading", 6); /* three times two */
+    fleet_await_printed(fleet, FLEET_ACTUATOR, "event=lease_taken", taken + 1);
+    (void)await_fall("the death of the second ones");
+    printf("kills: %zu targets equal when folded again, ", judge_replay(fleet));
+    printf("%zu of them may lower\n", judge_targets(fleet));
+    (void)judge_changes(fleet, "saw", 2);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("kills");
@@ -169,6 +191,7 @@ int main(void)
     tcase_set_timeout(tests, 250);
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, whatever_is_killed_comes_back_and_nothing_falls_that_may_not);
+    tcase_add_test(tests, a_second_estimator_and_actuator_take_over_and_the_first_ones_come_back);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
