@@ -360,7 +360,7 @@ static dyn_err state_start(struct service_run *run, struct dyn_error *error)
 
 static dyn_err run_start(struct service_run *run, struct dyn_error *error)
 {
-    dyn_err (*const steps[])(struct service_run *, struct dyn_error *) = {
+    static dyn_err (*const steps[])(struct service_run *, struct dyn_error *) = {
         /* The signals first: from here on SIGTERM drains. */
         loop_start, config_start, metrics_start, http_start_up, service_redis_start, state_start};
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
