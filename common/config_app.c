@@ -68,6 +68,7 @@ static size_t account_find(const struct config *config, const char *name)
 {
     size_t i = 0;
 
+    DYN_ASSERT(name != NULL);
     while (i < config->accounts_count && strcmp(config->accounts[i].name, name) != 0) {
         i++;
     }

@@ -388,6 +388,7 @@ static dyn_err sink_read(struct config_loader *loader, const struct config_node 
     dyn_err err = config_type_read(loader, map, kind, &out->type);
 
     if (err == DYN_OK) {
+        DYN_ASSERT(out->type != NULL);
         const struct config_field *const tables[] = {config_keys_sink, out->type->fields};
 
         err = config_keys_check(loader, map, tables, 2);

@@ -358,6 +358,7 @@ static void fold_keyframes(struct fold *fold, int64_t now, const struct fold_out
     size_t count = fold->plan.controllers_count;
     size_t due = (count + FOLD_KEYFRAME_TICKS - 1) / FOLD_KEYFRAME_TICKS;
     for (size_t i = 0; i < due; i++) {
+        DYN_ASSERT(count > 0);
         fold->keyframe = (fold->keyframe + 1) % count;
         const struct fold_controller *controller = &fold->plan.controllers[fold->keyframe];
         if (controller->given.exists) {

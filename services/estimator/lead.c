@@ -8,7 +8,7 @@
 
 #define LEAD_KEY_MAX 256
 #define LEAD_REPORTS_MAX (48 * 1024) /* bytes of reports in one entry, below DYN_ENTRY_MAX */
-#define LEAD_VALUES_SHARE 3 / 4      /* of redis.max_bytes, for the values of all partitions */
+#define LEAD_VALUES_PERCENT 75       /* of redis.max_bytes, for the values of all partitions */
 #define LEAD_ARGS_MAX (16 + 2 * DYN_PUBLISH_MAX)
 #define LEAD_REPORTS_KEPT 600 /* entries: five minutes of a large partition */
 
@@ -475,7 +475,7 @@ static uint64_t lead_entries_max(const struct lead *lead)
     if (lead->entries < 1000) {
         return 0;
     }
-    uint64_t share = (uint64_t)redis->max_bytes * LEAD_VALUES_SHARE / redis->partitions;
+    uint64_t share = (uint64_t)redis->max_bytes * LEAD_VALUES_PERCENT / 100 / redis->partitions;
     return share / (lead->bytes / lead->entries) + 1;
 }
 
