@@ -497,4 +497,5 @@ void act_answer(struct act_core *core, uint64_t token, const struct act_answer *
     if (flight.app != ACT_NONE) {
         act_app_step(core, flight.app, now);
     }
+    act_backlog_step(core, flight.account, now);
 }

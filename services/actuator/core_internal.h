@@ -122,7 +122,9 @@ struct act_account {
     int64_t retry_at;
     size_t budget; /* index; accounts with one identity share one */
     unsigned flights;
-    bool backlog; /* something waits for its turn since the last tick */
+    bool backlog;          /* something waits for its turn */
+    bool crowded;          /* ... for a request to end, not for tokens */
+    int64_t handed_out_at; /* by act_backlog_step() */
     unsigned told;
     char words[ACT_WORDS_MAX];
 };
@@ -206,6 +208,8 @@ enum guard act_ctl_blocked(const struct act_core *core, const struct act_ctl *ct
                            struct act_now now, int64_t *out_until);
 /** Judge an app again, and do at once what it needs unless others wait. */
 void act_app_step(struct act_core *core, size_t at, struct act_now now);
+/** Requests of the account have ended: serve those who wait for that. */
+void act_backlog_step(struct act_core *core, size_t at, struct act_now now);
 
 /* core_tell.c */
 void act_tell(struct act_core *core, const struct act_ctl *ctl, unsigned *told, unsigned bit,

@@ -316,6 +316,7 @@ static bool need_do(struct act_core *core, const struct act_need *need, struct a
     }
     struct act_flight *flight = act_flight_new(core, account, now);
     if (flight == NULL) {
+        core->accounts[account].crowded = true;
         return false;
     }
     flight->app = need->app;
@@ -399,14 +400,14 @@ static void account_step(struct act_core *core, size_t at, struct act_now now)
     }
 }
 
-void act_tick(struct act_core *core, struct act_now now)
+/* What the apps of an account need, the most urgent first; ACT_NONE: of all accounts. */
+static void hand_out(struct act_core *core, size_t account, struct act_now now)
 {
-    for (size_t i = 0; i < core->accounts_count; i++) {
-        core->accounts[i].backlog = false;
-        account_step(core, i, now);
-    }
     size_t count = 0;
     for (size_t i = 0; i < core->apps_count; i++) {
+        if (account != ACT_NONE && core->apps[i].config->account != account) {
+            continue;
+        }
         struct act_need need = app_plan(core, i, now);
         if (need.kind != 0) {
             core->needs[count++] = need;
@@ -418,6 +419,31 @@ void act_tick(struct act_core *core, struct act_now now)
             core->accounts[core->apps[core->needs[i].app].config->account].backlog = true;
         }
     }
+}
+
+/* Those who wait need not wait for the tick when requests have ended; not after each of them, since
+ * every app of the account is looked at. */
+void act_backlog_step(struct act_core *core, size_t at, struct act_now now)
+{
+    struct act_account *account = &core->accounts[at];
+    if (!account->crowded || account->flights > ACT_FLIGHTS_MAX / 2 ||
+        now.boot_ms - account->handed_out_at < ACT_HAND_OUT_MS) {
+        return;
+    }
+    account->backlog = false;
+    account->crowded = false;
+    account->handed_out_at = now.boot_ms;
+    hand_out(core, at, now);
+}
+
+void act_tick(struct act_core *core, struct act_now now)
+{
+    for (size_t i = 0; i < core->accounts_count; i++) {
+        core->accounts[i].backlog = false;
+        core->accounts[i].crowded = false;
+        account_step(core, i, now);
+    }
+    hand_out(core, ACT_NONE, now);
     for (size_t i = 0; i < core->apps_count; i++) {
         app_watch(core, &core->apps[i], now);
     }
