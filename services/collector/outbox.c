@@ -328,7 +328,8 @@ void outbox_turn(struct outbox *outbox, int64_t now_ms, bool flush)
         /* Also while the bus is away, so that what is of no use makes room. */
         drop_aged(outbox, &partition->waiting, &partition->lost, now_ms);
         int64_t due = partition_due(outbox, partition);
-        if (due == INT64_MAX || (due > now_ms && !flush)) {
+        bool hurry = flush && !partition->formed; /* not what the bus has refused just now */
+        if (due == INT64_MAX || (due > now_ms && !hurry)) {
             continue;
         }
         if (!partition->formed) {

@@ -64,7 +64,7 @@ void outbox_online(struct outbox *outbox, bool online);
 /** The bus's answer to the batch that the partition has under way. */
 void outbox_answer(struct outbox *outbox, uint32_t partition, dyn_err err, int64_t now_ms);
 
-/** Form and send what is due. With `flush` nothing lingers. */
+/** Form and send what is due. With `flush` nothing lingers, but what was refused still waits. */
 void outbox_turn(struct outbox *outbox, int64_t now_ms, bool flush);
 
 /** When the next outbox_turn() has something to do; INT64_MAX: never. */

@@ -165,6 +165,19 @@ START_TEST(a_refused_batch_waits_before_it_is_offered_again)
 }
 END_TEST
 
+START_TEST(a_flush_does_not_hurry_a_batch_that_was_refused)
+{
+    add(0, 1, 1000);
+    outbox_turn(outbox, 1000, true);
+    ck_assert_uint_eq(sent_count, 1);
+    outbox_answer(outbox, 0, DYN_REFUSED, 1001);
+    outbox_turn(outbox, 1001, true);
+    ck_assert_uint_eq(sent_count, 1);
+    outbox_turn(outbox, 1001 + OUTBOX_RETRY_MS, true);
+    ck_assert_uint_eq(sent_count, 2);
+}
+END_TEST
+
 START_TEST(a_full_queue_drops_the_oldest_and_the_next_batch_says_so)
 {
     make(10);
@@ -328,6 +341,7 @@ int main(void)
     tcase_add_test(rules, a_full_batch_does_not_linger_and_one_is_under_way_at_a_time);
     tcase_add_test(rules, an_unanswered_batch_is_sent_again_with_its_number_and_fresh_ages);
     tcase_add_test(rules, a_refused_batch_waits_before_it_is_offered_again);
+    tcase_add_test(rules, a_flush_does_not_hurry_a_batch_that_was_refused);
     tcase_add_test(rules, a_full_queue_drops_the_oldest_and_the_next_batch_says_so);
     tcase_add_test(rules, when_everything_is_under_way_the_new_sample_is_the_one_dropped);
     tcase_add_test(rules, what_is_too_old_for_any_window_is_dropped_and_counted);
