@@ -130,14 +130,21 @@ void act_budget_served(struct act_budget *budget)
     budget->backoff_ms = 0;
 }
 
-void act_budget_join(struct act_budget *budget, const struct act_budget *other, uint32_t flying)
+void act_budget_move(struct act_budget *from, struct act_budget *to, uint32_t flying, bool asking)
 {
-    budget->sent += flying;
-    budget->flying += flying;
+    DYN_ASSERT(from->flying >= flying);
+    from->flying -= flying;
+    from->asking = from->asking && !asking;
+    to->sent += flying;
+    to->flying += flying;
+    to->left = to->left > (int64_t)flying ? to->left - (int64_t)flying : 0;
+}
+
+void act_budget_join(struct act_budget *budget, const struct act_budget *other)
+{
     budget->level = other->level > budget->level ? other->level : budget->level;
     budget->reserve = other->reserve > budget->reserve ? other->reserve : budget->reserve;
-    int64_t left = budget->left > (int64_t)flying ? budget->left - (int64_t)flying : 0;
-    budget->left = other->left < left ? other->left : left;
+    budget->left = other->left < budget->left ? other->left : budget->left;
     if (other->blocked_until > budget->blocked_until) {
         budget->blocked_until = other->blocked_until;
     }

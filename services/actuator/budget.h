@@ -71,7 +71,10 @@ bool act_budget_limited(struct act_budget *budget, int64_t retry_after_ms, uint6
 /** A request that costs was served: the next 429 begins at the shortest wait. */
 void act_budget_served(struct act_budget *budget);
 
-/** Take over what another budget of the same account knows, `flying` requests included. */
-void act_budget_join(struct act_budget *budget, const struct act_budget *other, uint32_t flying);
+/** Count `flying` requests that cost, and the free question if it is among them, in `to` rather
+ *  than in `from`: their account belongs to another budget than was thought. */
+void act_budget_move(struct act_budget *from, struct act_budget *to, uint32_t flying, bool asking);
+/** Take over what another budget of the same account knows. */
+void act_budget_join(struct act_budget *budget, const struct act_budget *other);
 
 #endif

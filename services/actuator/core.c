@@ -268,10 +268,10 @@ struct intent act_intent_make(const struct act_core *core, const struct act_ctl 
 void act_lead(struct act_core *core, size_t account, uint64_t epoch, struct act_now now)
 {
     DYN_ASSERT(account < core->accounts_count);
-    (void)now;
     struct act_account *held = &core->accounts[account];
     held->led = true;
     held->loaded = false;
+    held->led_at = now.boot_ms;
     held->epoch = epoch;
     /* Somebody else may have written since the last time: the journal and a reading tell. */
     for (size_t i = 0; i < core->apps_count; i++) {
@@ -404,6 +404,22 @@ static dyn_err target_refuse(struct act_core *core, struct act_ctl *ctl,
     return DYN_REFUSED;
 }
 
+/* A leader's log may stand behind that of the one before it, after a failover to a slower clock. */
+static void epoch_see(struct act_partition *part, uint64_t epoch)
+{
+    if (epoch > part->epoch) {
+        part->epoch = epoch;
+        part->folded = (struct entry_id){0, 0};
+    }
+}
+
+/* The newest targets and the stream are read on two connections: either may be behind. */
+static bool target_is_older(const struct act_ctl *ctl, const struct target *target)
+{
+    return target->epoch == ctl->decided_epoch &&
+           entry_id_compare(target->decided, ctl->decided) < 0;
+}
+
 dyn_err act_target(struct act_core *core, uint32_t partition, const struct target *target,
                    struct act_now now)
 {
@@ -414,10 +430,10 @@ dyn_err act_target(struct act_core *core, uint32_t partition, const struct targe
     struct act_ctl *ctl = &core->ctls[at];
     const struct config_app *app = core->apps[ctl->app].config;
     if (app->partition != partition || !dyn_str_is(target->app, app->name) ||
-        target->epoch < core->partitions[partition].epoch) {
+        target->epoch < core->partitions[partition].epoch || target_is_older(ctl, target)) {
         return DYN_REFUSED;
     }
-    core->partitions[partition].epoch = target->epoch;
+    epoch_see(&core->partitions[partition], target->epoch);
     if (target->rung < 1 || target->rung > ctl->config->max_resource ||
         target->rung > DYN_QUANTITY_MAX) {
         return target_refuse(core, ctl, target);
@@ -432,6 +448,7 @@ dyn_err act_target(struct act_core *core, uint32_t partition, const struct targe
     ctl->target = target->rung;
     ctl->raise_only = target->raise_only;
     ctl->decided = target->decided;
+    ctl->decided_epoch = target->epoch;
     act_app_step(core, ctl->app, now);
     return DYN_OK;
 }
@@ -444,7 +461,7 @@ void act_mark(struct act_core *core, uint32_t partition, const struct mark *mark
         return;
     }
     struct act_partition *part = &core->partitions[partition];
-    part->epoch = mark->epoch;
+    epoch_see(part, mark->epoch);
     if (entry_id_compare(mark->folded, part->folded) > 0) {
         part->folded = mark->folded;
         part->mark_at = now.boot_ms;

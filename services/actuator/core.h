@@ -151,7 +151,9 @@ void act_key(struct act_core *core, size_t account, bool present, const char *wh
 /* ---- the bus ---- */
 
 /** A target of a partition's stream or of its newest ones. What is out of range, of another
- *  partition or of an epoch that is over is ignored; DYN_REFUSED says so. */
+ *  partition, of an epoch that is over, or older than the one held is ignored; DYN_REFUSED says
+ *  so. A target allows a fall only once the partition's present leader has given it: a new leader
+ *  restates all that it can decide. */
 dyn_err act_target(struct act_core *core, uint32_t partition, const struct target *target,
                    struct act_now now);
 void act_mark(struct act_core *core, uint32_t partition, const struct mark *mark,

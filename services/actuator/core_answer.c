@@ -1,4 +1,5 @@
 #include "actuator/core_internal.h"
+#include "common/limits.h"
 
 /* ---- what concerns the account ---- */
 
@@ -34,41 +35,64 @@ static void suspects_settle(struct act_core *core, size_t at, bool blocked, stru
     }
 }
 
-/* Two keys of one account share one budget; keys of two accounts never do. */
-static void account_join(struct act_core *core, size_t at)
+/* One that no account uses: there is one while two share. */
+static size_t budget_free(const struct act_core *core)
+{
+    bool used[DYN_CONFIG_ACCOUNTS_MAX] = {false};
+    for (size_t i = 0; i < core->accounts_count; i++) {
+        used[core->accounts[i].budget] = true;
+    }
+    size_t at = 0;
+    while (used[at]) {
+        at++;
+    }
+    DYN_ASSERT(at < core->accounts_count);
+    return at;
+}
+
+static void budget_change(struct act_core *core, size_t at, size_t wanted)
 {
     struct act_account *account = &core->accounts[at];
-    size_t wanted = ACT_NONE;
-    bool slot_shared = false;
-    for (size_t i = 0; i < core->accounts_count; i++) {
-        const struct act_account *other = &core->accounts[i];
-        if (i == at) {
-            continue;
-        }
-        if (other->identity_state == IDENTITY_KNOWN &&
-            strcmp(other->identity, account->identity) == 0) {
-            wanted = other->budget;
-        }
-        slot_shared = slot_shared || other->budget == account->budget;
-    }
-    if (wanted == ACT_NONE || wanted == account->budget) {
-        return;
-    }
     struct act_budget *to = &core->budgets[wanted];
     uint32_t flying = 0;
+    bool asking = false;
     for (size_t i = 0; i < core->flights_count; i++) {
         struct act_flight *flight = &core->flights[i];
         if (flight->token != 0 && flight->account == at) {
             flight->number = to->sent;
-            flying += flight->counted && !(flight->kind == ACT_READ_LIMITS);
+            flying += flight->counted;
+            asking = asking || flight->kind == ACT_READ_LIMITS;
         }
     }
-    struct act_budget *from = &core->budgets[account->budget];
-    act_budget_join(to, from, flying);
-    if (!slot_shared) {
-        act_budget_init(from, account->config->reserve_percent);
-    }
+    act_budget_move(&core->budgets[account->budget], to, flying, asking);
     account->budget = wanted;
+}
+
+/* Two keys of one account share one budget; keys of two accounts never do, also when a key has
+ * become one of another account. */
+static void account_join(struct act_core *core, size_t at)
+{
+    struct act_account *account = &core->accounts[at];
+    bool strangers = false;
+    for (size_t i = 0; i < core->accounts_count; i++) {
+        const struct act_account *other = &core->accounts[i];
+        if (i == at || other->identity_state != IDENTITY_KNOWN) {
+            continue;
+        }
+        if (strcmp(other->identity, account->identity) != 0) {
+            strangers = strangers || other->budget == account->budget;
+        } else if (other->budget != account->budget) {
+            const struct act_budget *from = act_account_budget(core, at);
+            budget_change(core, at, other->budget);
+            act_budget_join(act_account_budget(core, at), from);
+            return;
+        }
+    }
+    if (strangers) {
+        size_t own = budget_free(core);
+        act_budget_init(&core->budgets[own], account->config->reserve_percent);
+        budget_change(core, at, own);
+    }
 }
 
 static void answer_account(struct act_core *core, size_t at, const struct act_answer *answer,
@@ -155,6 +179,16 @@ static void ctl_block(struct act_core *core, struct act_ctl *ctl, struct dyn_str
     act_tell(core, ctl, &ctl->told, TOLD_CONTROLLER, true, "heroku_controller", text);
 }
 
+static void ctl_changed(struct act_ctl *ctl, const struct intent *intent, struct act_now now)
+{
+    if (intent->to > intent->from) {
+        ctl->last_up = now.boot_ms;
+    } else {
+        ctl->last_down = now.boot_ms;
+    }
+    act_changes_add(ctl, now.boot_ms);
+}
+
 /* An intent whose answer never came: the reading says what became of it. */
 static void settle_open(struct act_core *core, struct act_ctl *ctl, int32_t running,
                         struct act_now now)
@@ -165,10 +199,8 @@ static void settle_open(struct act_core *core, struct act_ctl *ctl, int32_t runn
     action.http_status = ctl->intent_status;
     action.words = done ? DYN_STR("without an answer, but a later reading shows it done")
                         : DYN_STR("without an answer, and a later reading does not show it");
-    if (done && ctl->intent.to > ctl->intent.from) {
-        ctl->last_up = now.boot_ms;
-    } else if (done) {
-        ctl->last_down = now.boot_ms;
+    if (done) {
+        ctl_changed(ctl, &ctl->intent, now);
     }
     act_ctl_settle(core, ctl, now, &ctl->intent, &action);
 }
@@ -328,12 +360,7 @@ static void write_done(struct act_core *core, struct act_ctl *ctl, const struct 
     const struct intent *intent = &flight->intent;
     ctl->running = answer->quantity;
     act_human_confirm(&ctl->human, intent->from, answer->quantity, now.boot_ms);
-    if (intent->to > intent->from) {
-        ctl->last_up = now.boot_ms;
-    } else {
-        ctl->last_down = now.boot_ms;
-    }
-    act_changes_add(ctl, now.boot_ms);
+    ctl_changed(ctl, intent, now);
     ctl->attempts = 0;
     ctl->conflicted = false;
     if (answer->quantity != intent->to) {
@@ -459,6 +486,14 @@ static void answer_write(struct act_core *core, const struct act_flight *flight,
     act_ctl_settle(core, ctl, now, &flight->intent, &action);
 }
 
+/* Somebody else may have written since an older reading was asked for; act_lead() has asked for a
+ * new one. */
+static bool is_of_this_lease(const struct act_core *core, const struct act_flight *flight)
+{
+    const struct act_account *account = &core->accounts[flight->account];
+    return account->loaded && flight->at >= account->led_at;
+}
+
 void act_answer(struct act_core *core, uint64_t token, const struct act_answer *answer,
                 struct act_now now)
 {
@@ -484,7 +519,7 @@ void act_answer(struct act_core *core, uint64_t token, const struct act_answer *
         break;
     case ACT_READ_FORMATION:
     case ACT_READ_APP:
-        if (flight.app != ACT_NONE) {
+        if (flight.app != ACT_NONE && is_of_this_lease(core, &flight)) {
             answer_read(core, &flight, answer, now);
         }
         break;

@@ -46,6 +46,7 @@ struct act_ctl {
     int32_t target; /* -1: none */
     bool raise_only;
     struct entry_id decided;
+    uint64_t decided_epoch; /* the leader's that gave the target last */
 
     int32_t running; /* -1: unknown */
     bool missing;    /* the last reading had no such process type */
@@ -111,6 +112,7 @@ struct act_account {
     const struct config_account *config;
     bool led;
     bool loaded; /* its journal */
+    int64_t led_at;
     bool key_missing;
     uint64_t epoch;
     enum act_identity identity_state;

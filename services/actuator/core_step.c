@@ -96,6 +96,7 @@ struct act_verdict act_ctl_judge(const struct act_core *core, const struct act_c
                                  struct act_now now)
 {
     const struct act_app *app = &core->apps[ctl->app];
+    const struct act_partition *part = &core->partitions[app->config->partition];
     struct act_facts facts = {
         .policy = ctl->config,
         .now = now.boot_ms,
@@ -104,7 +105,7 @@ struct act_verdict act_ctl_judge(const struct act_core *core, const struct act_c
         .raise_only = ctl->raise_only,
         .paused = ctl_paused(core, ctl, now.wall_ms),
         .maintenance = app->maintenance,
-        .mark_at = core->partitions[app->config->partition].mark_at,
+        .mark_at = ctl->decided_epoch == part->epoch ? part->mark_at : ACT_NEVER,
         .last_up = ctl->last_up,
         .last_down = ctl->last_down,
         .changes = act_changes_count(ctl, now.boot_ms),

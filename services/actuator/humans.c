@@ -17,8 +17,7 @@ void act_human_confirm(struct act_human *human, int32_t from, int32_t to, int64_
 {
     DYN_ASSERT(to >= 0);
     human->confirmed = to;
-    human->maybe_from = -1;
-    human->maybe_to = -1;
+    human->maybe_from = -1; /* but an earlier write without an answer may still come through */
     human->before = from;
     human->before_until = now + HUMAN_LATE_MS;
 }

@@ -521,6 +521,69 @@ START_TEST(an_old_mark_lets_nothing_fall_and_holds_no_rise)
 }
 END_TEST
 
+START_TEST(a_target_decided_before_the_one_held_is_ignored)
+{
+    struct target target = {.controller = 100,
+                            .app = DYN_STR("alpha"),
+                            .name = DYN_STR("web"),
+                            .rung = 8,
+                            .decided = {20, 0},
+                            .epoch = 1};
+    lead(&m);
+    mark(&m);
+    ck_assert_int_eq(act_target(m.core, 0, &target, m.now), DYN_OK);
+    settle(&m);
+    ck_assert_int_eq(m.quantity[0], 8);
+    /* The newest targets are asked for again on another connection: what they say may be older. */
+    target.rung = 2;
+    target.decided = (struct entry_id){19, 9};
+    ck_assert_int_eq(act_target(m.core, 0, &target, m.now), DYN_REFUSED);
+    pass(&m, 1000);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_NONE);
+    /* A new leader's log may begin anew. */
+    target.rung = 9;
+    target.epoch = 2;
+    ck_assert_int_eq(act_target(m.core, 0, &target, m.now), DYN_OK);
+    settle(&m);
+    ck_assert_int_eq(m.quantity[0], 9);
+}
+END_TEST
+
+START_TEST(a_target_that_the_new_leader_has_not_restated_lets_nothing_fall)
+{
+    struct mark said = {.epoch = 2, .folded = {(uint64_t)m.now.wall_ms, 0}};
+    struct target target = {
+        .controller = 100, .app = DYN_STR("alpha"), .name = DYN_STR("web"), .rung = 3, .epoch = 2};
+    lead(&m);
+    (void)want(&m, 0, 3, false);
+    act_mark(m.core, 0, &said, m.now);
+    pass(&m, 10000);
+    ck_assert_int_eq(m.writes, 0);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_OLD_MARK);
+    ck_assert_int_eq(act_target(m.core, 0, &target, m.now), DYN_OK);
+    settle(&m);
+    ck_assert_int_eq(m.quantity[0], 3);
+}
+END_TEST
+
+START_TEST(a_new_epoch_counts_its_marks_anew)
+{
+    struct mark said = {.epoch = 2, .folded = {1000, 0}};
+    struct target target = {
+        .controller = 100, .app = DYN_STR("alpha"), .name = DYN_STR("web"), .rung = 3, .epoch = 2};
+    lead(&m);
+    mark(&m);
+    pass(&m, 31000);
+    /* After a failover to a slower clock its log stands behind the one before. */
+    ck_assert_int_eq(act_target(m.core, 0, &target, m.now), DYN_OK);
+    settle(&m);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_OLD_MARK);
+    act_mark(m.core, 0, &said, m.now);
+    pass(&m, 1000);
+    ck_assert_int_eq(m.quantity[0], 3);
+}
+END_TEST
+
 /* ---- own guards ---- */
 
 START_TEST(mode_off_asks_nothing)
@@ -763,6 +826,38 @@ START_TEST(an_unanswered_write_that_shows_late_is_no_human)
     m.quantity[0] = 9;
     pass(&m, 120000);
     ck_assert_ptr_null(strstr(m.events, "human_change"));
+}
+END_TEST
+
+START_TEST(an_unanswered_write_that_shows_behind_a_later_one_is_no_human)
+{
+    lead(&m);
+    (void)want(&m, 0, 5, false);
+    fail_next(&m, ACT_WRITE, ACT_UNCERTAIN, 0, 1);
+    (void)want(&m, 0, 9, false);
+    (void)want(&m, 0, 12, false);
+    pass(&m, 10000);
+    ck_assert_int_eq(m.quantity[0], 12);
+    m.quantity[0] = 9;
+    pass(&m, 65000);
+    ck_assert_ptr_null(strstr(m.events, "human_change"));
+    ck_assert_int_eq(m.quantity[0], 12);
+}
+END_TEST
+
+START_TEST(an_unanswered_write_that_was_done_counts_among_the_changes)
+{
+    m.controllers[0].max_changes_per_hour = 1;
+    lead(&m);
+    m.applied_anyway = true;
+    fail_next(&m, ACT_WRITE, ACT_UNCERTAIN, 0, 1);
+    (void)want(&m, 0, 9, false);
+    pass(&m, 10000);
+    ck_assert_int_eq(m.quantity[0], 9);
+    (void)want(&m, 0, 12, false);
+    pass(&m, 10000);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_CHANGES);
+    ck_assert_int_eq(m.writes, 1);
 }
 END_TEST
 
@@ -1013,6 +1108,34 @@ START_TEST(a_hold_of_the_journal_lasts_no_longer_than_configured)
 }
 END_TEST
 
+START_TEST(a_reading_asked_for_before_the_lease_says_nothing)
+{
+    lead(&m);
+    m.hold_answers = true;
+    pass(&m, 61000);
+    ck_assert_int_eq(m.sent_count, 2); /* the rate limits first */
+    struct act_request request = m.sent[--m.sent_count];
+    ck_assert_int_eq(request.kind, ACT_READ_FORMATION);
+    act_unlead(m.core, 0, m.now);
+    m.now.boot_ms += 3000;
+    struct intent intent = {
+        .controller = 100, .from = 9, .to = 9, .confirmed = 9, .manual_floor = -1};
+    act_lead(m.core, 0, 9, m.now);
+    act_journal_entry(m.core, 0, &intent, m.now);
+    act_journal_loaded(m.core, 0, m.now);
+    /* Another actuator wrote in between; Heroku had answered before that. */
+    answer_one(&m, request);
+    m.quantity[0] = 9;
+    m.hold_answers = false;
+    settle(&m);
+    pass(&m, 1000);
+    struct actual actual;
+    ck_assert_int_eq(act_explain(m.core, 100, m.now, &actual), DYN_OK);
+    ck_assert_int_eq(actual.running, 9);
+    ck_assert_ptr_null(strstr(m.events, "human_change"));
+}
+END_TEST
+
 START_TEST(a_lost_lease_stops_writing_at_once)
 {
     lead(&m);
@@ -1093,6 +1216,29 @@ START_TEST(two_keys_of_one_account_share_one_budget)
     (void)want(&m, 1, 9, false);
     ck_assert_int_eq(m.quantity[0], 4);
     ck_assert_int_eq(m.quantity[1], 9);
+}
+END_TEST
+
+/* `changed` is the account whose key becomes one of another account. */
+START_TEST(a_key_of_another_account_leaves_the_shared_budget)
+{
+    size_t changed = (size_t)_i;
+    size_t kept = 1 - changed;
+    teardown();
+    model_init(&m, 2, 2);
+    m.identity[1] = "one";
+    lead(&m);
+    m.identity[changed] = "three";
+    act_key(m.core, changed, true, NULL, m.now);
+    pass(&m, 1000);
+    fail_next(&m, ACT_WRITE, ACT_RATE_LIMITED, 429, 1);
+    (void)want(&m, kept, 9, false);
+    (void)want(&m, changed, 9, false);
+    ck_assert_int_eq(m.quantity[kept], 4);
+    ck_assert_int_eq(m.quantity[changed], 9);
+    pass(&m, 60000);
+    ck_assert_int_eq(m.quantity[kept], 9);
+    ck_assert_uint_eq(act_in_flight(m.core, 0), 0);
 }
 END_TEST
 
@@ -1294,6 +1440,9 @@ int main(void)
     tcase_add_test(tcase, a_target_of_another_partition_or_app_is_ignored);
     tcase_add_test(tcase, a_raise_only_target_lets_nothing_fall);
     tcase_add_test(tcase, an_old_mark_lets_nothing_fall_and_holds_no_rise);
+    tcase_add_test(tcase, a_target_decided_before_the_one_held_is_ignored);
+    tcase_add_test(tcase, a_target_that_the_new_leader_has_not_restated_lets_nothing_fall);
+    tcase_add_test(tcase, a_new_epoch_counts_its_marks_anew);
     tcase_add_test(tcase, mode_off_asks_nothing);
     tcase_add_test(tcase, mode_shadow_reads_and_tells_its_decision_once);
     tcase_add_test(tcase, mode_raise_only_raises_only);
@@ -1310,6 +1459,8 @@ int main(void)
     tcase_add_test(tcase, an_unanswered_write_that_was_done_is_no_human);
     tcase_add_test(tcase, an_unanswered_write_that_was_not_done_is_tried_again);
     tcase_add_test(tcase, an_unanswered_write_that_shows_late_is_no_human);
+    tcase_add_test(tcase, an_unanswered_write_that_shows_behind_a_later_one_is_no_human);
+    tcase_add_test(tcase, an_unanswered_write_that_was_done_counts_among_the_changes);
     tcase_add_test(tcase, a_429_waits_as_told_and_loses_nothing);
     tcase_add_test(tcase, a_401_stops_the_account_when_get_account_fails_too);
     tcase_add_test(tcase, a_401_with_a_good_key_blocks_the_app);
@@ -1326,11 +1477,13 @@ int main(void)
     tcase_add_test(tcase, an_open_intent_of_before_waits_and_is_settled_by_a_reading);
     tcase_add_test(tcase, a_human_change_while_we_were_down_is_seen);
     tcase_add_test(tcase, a_hold_of_the_journal_lasts_no_longer_than_configured);
+    tcase_add_test(tcase, a_reading_asked_for_before_the_lease_says_nothing);
     tcase_add_test(tcase, a_lost_lease_stops_writing_at_once);
     tcase_add_test(tcase, an_intent_that_cannot_be_recorded_is_not_acted_upon);
     tcase_add_test(tcase, a_lease_lost_between_journal_and_request_sends_nothing);
     tcase_add_test(tcase, a_drain_starts_nothing_new);
     tcase_add_test(tcase, two_keys_of_one_account_share_one_budget);
+    tcase_add_loop_test(tcase, a_key_of_another_account_leaves_the_shared_budget, 0, 2);
     tcase_add_test(tcase, the_greatest_relative_shortage_goes_first);
     tcase_add_test(tcase, a_reload_keeps_what_is_known);
     tcase_add_test(tcase, answers_after_a_reload_find_their_app);

@@ -173,9 +173,14 @@ START_TEST(joining_another_budget_takes_the_worse_of_both)
     struct act_budget one = told(40, 100);
     struct act_budget two = told(50, 60);
     (void)act_budget_take(&two, NOW);
-    act_budget_join(&one, &two, 1);
+    (void)act_budget_ask(&two, NOW);
+    act_budget_move(&two, &one, 1, true);
+    act_budget_join(&one, &two);
     ck_assert_int_eq(one.left, 59);
     ck_assert_uint_eq(one.flying, 1);
+    /* Whoever stays behind waits for no answer that goes elsewhere. */
+    ck_assert_uint_eq(two.flying, 0);
+    ck_assert(!two.asking);
     ck_assert(one.reserve >= 0.5);
 }
 END_TEST
