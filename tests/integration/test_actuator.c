@@ -98,14 +98,15 @@ static void teardown(void)
 
 static void publish(const struct dyn_buf *message, const char *field)
 {
-    const char *add[] = {"XADD", "dyn:{0}:targets", "*", "m", dyn_buf_text(message)};
-    size_t add_lengths[] = {4, 15, 1, 1, message->len};
-    support_redis_call_bytes(redis, 5, add, add_lengths);
+    /* The newest first: dyn_publish does both at once, a reader between the two sees it so. */
     if (field != NULL) {
         const char *set[] = {"HSET", "dyn:{0}:newest", field, dyn_buf_text(message)};
         size_t set_lengths[] = {4, 14, strlen(field), message->len};
         support_redis_call_bytes(redis, 4, set, set_lengths);
     }
+    const char *add[] = {"XADD", "dyn:{0}:targets", "*", "m", dyn_buf_text(message)};
+    size_t add_lengths[] = {4, 15, 1, 1, message->len};
+    support_redis_call_bytes(redis, 5, add, add_lengths);
 }
 
 static void say_target(int rung, bool raise_only)

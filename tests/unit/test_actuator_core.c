@@ -1196,6 +1196,237 @@ START_TEST(a_drain_starts_nothing_new)
 }
 END_TEST
 
+/* ---- between the journal and the request ---- */
+
+enum meanwhile {
+    MEANWHILE_HIGHER,
+    MEANWHILE_RAISE_ONLY,
+    MEANWHILE_PAUSED,
+    MEANWHILE_LATE,
+    MEANWHILE_OTHER_LEASE,
+    MEANWHILE_DRAINING,
+    MEANWHILE_NO_KEY,
+    MEANWHILE_COUNT
+};
+
+START_TEST(an_intent_that_is_overtaken_sends_nothing)
+{
+    struct command pause = {
+        .verb = COMMAND_PAUSE, .app = DYN_STR("alpha"), .until_ms = WALL + 10000000};
+    lead(&m);
+    m.hold_answers = true;
+    (void)want(&m, 0, 9, false);
+    ck_assert_int_eq(m.sent_count, 1); /* maintenance */
+    struct act_request request = m.sent[--m.sent_count];
+    answer_one(&m, request);
+    ck_assert_int_eq(m.begun_count, 1);
+    switch ((enum meanwhile)_i) {
+    case MEANWHILE_HIGHER:
+        (void)want(&m, 0, 11, false);
+        break;
+    case MEANWHILE_RAISE_ONLY:
+        (void)want(&m, 0, 2, true);
+        break;
+    case MEANWHILE_PAUSED:
+        act_command(m.core, &pause, m.now);
+        break;
+    case MEANWHILE_LATE:
+        m.now.boot_ms += ACT_BEGIN_MAX_AGE_MS + 1;
+        break;
+    case MEANWHILE_OTHER_LEASE:
+        act_unlead(m.core, 0, m.now);
+        act_lead(m.core, 0, 9, m.now);
+        act_journal_loaded(m.core, 0, m.now);
+        break;
+    case MEANWHILE_DRAINING:
+        act_drain(m.core);
+        break;
+    case MEANWHILE_NO_KEY:
+        act_key(m.core, 0, false, "gone", m.now);
+        break;
+    case MEANWHILE_COUNT:
+        break;
+    }
+    m.begun_count = 0;
+    act_begun(m.core, m.begun[0], DYN_OK, m.now);
+    for (int i = 0; i < m.sent_count; i++) {
+        ck_assert_int_ne(m.sent[i].kind, ACT_WRITE);
+    }
+    ck_assert_int_eq(m.last_outcome, ACTION_FAILED);
+    ck_assert_int_eq(m.ends, 1);
+}
+END_TEST
+
+/* ---- what a journal, a limit, a mark or a reload says ---- */
+
+START_TEST(cooldowns_of_the_journal_go_on)
+{
+    int64_t said = _i == 2 ? WALL + 10000000 : WALL - 10000; /* a clock that ran ahead is now */
+    struct intent intent = {.controller = 100, .confirmed = 4, .manual_floor = -1};
+    m.controllers[0].scale_up_cooldown_ms = 60000;
+    intent.last_up_ms = _i == 1 ? 0 : said;
+    intent.last_down_ms = _i == 1 ? said : 0;
+    act_lead(m.core, 0, 8, m.now);
+    act_journal_entry(m.core, 0, &intent, m.now);
+    act_journal_loaded(m.core, 0, m.now);
+    settle(&m);
+    pass(&m, 1000);
+    mark(&m);
+    (void)want(&m, 0, _i == 1 ? 3 : 9, false);
+    ck_assert_int_eq(guard_of(&m, 0), _i == 1 ? GUARD_DOWN_COOLDOWN : GUARD_UP_COOLDOWN);
+    for (int i = 0; i < 7; i++) {
+        pass(&m, 10000);
+        mark(&m);
+    }
+    ck_assert_int_eq(m.quantity[0], _i == 1 ? 3 : 9);
+}
+END_TEST
+
+START_TEST(an_entry_of_another_accounts_journal_is_ignored)
+{
+    teardown();
+    model_init(&m, 2, 2);
+    struct intent intent = {.controller = 100, .from = 4, .to = 9, .open = true, .confirmed = 4};
+    act_lead(m.core, 0, 8, m.now);
+    act_lead(m.core, 1, 8, m.now);
+    act_journal_entry(m.core, 1, &intent, m.now);
+    act_journal_loaded(m.core, 0, m.now);
+    act_journal_loaded(m.core, 1, m.now);
+    settle(&m);
+    pass(&m, 1000);
+    (void)want(&m, 0, 6, false);
+    ck_assert_int_eq(m.quantity[0], 6);
+}
+END_TEST
+
+START_TEST(a_limit_is_shared_with_the_apps_other_controllers)
+{
+    teardown();
+    model_init(&m, 1, 1);
+    controller_init(&m.controllers[1], 101);
+    m.controllers[1].name = m.controllers[1].process_type = "worker";
+    m.apps[0].controllers_count = 2;
+    teardown();
+    core_start(&m);
+    m.others = 10;
+    lead(&m);
+    fail_next(&m, ACT_WRITE, ACT_LIMIT, 422, 1);
+    m.fault[ACT_WRITE].limit = 20;
+    (void)want(&m, 0, 15, false);
+    pass(&m, 1000);
+    ck_assert_int_eq(m.quantity[0], 10);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_LIMIT);
+    /* Not believed for ever. */
+    pass(&m, ACT_LIMIT_MS);
+    ck_assert_int_eq(m.quantity[0], 15);
+}
+END_TEST
+
+START_TEST(a_mark_of_an_epoch_that_is_over_is_no_sign_of_life)
+{
+    struct target target = {
+        .controller = 100, .app = DYN_STR("alpha"), .name = DYN_STR("web"), .rung = 3, .epoch = 2};
+    lead(&m);
+    ck_assert_int_eq(act_target(m.core, 0, &target, m.now), DYN_OK);
+    mark(&m);
+    pass(&m, 1000);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_OLD_MARK);
+    struct mark elsewhere = {.partition = 1, .epoch = 2, .folded = {5, 0}};
+    act_mark(m.core, 0, &elsewhere, m.now);
+    pass(&m, 1000);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_OLD_MARK);
+}
+END_TEST
+
+START_TEST(lowered_by_hand_to_what_ran_before_is_a_human_after_a_while)
+{
+    lead(&m);
+    (void)want(&m, 0, 9, false);
+    pass(&m, 100000);
+    m.quantity[0] = 4;
+    pass(&m, 61000);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_MANUAL_HOLD);
+}
+END_TEST
+
+START_TEST(a_write_without_an_answer_explains_nothing_for_ever)
+{
+    lead(&m);
+    fail_next(&m, ACT_WRITE, ACT_UNCERTAIN, 0, 1);
+    (void)want(&m, 0, 9, false);
+    (void)want(&m, 0, 12, false);
+    pass(&m, 100000);
+    ck_assert_int_eq(m.quantity[0], 12);
+    m.quantity[0] = 9;
+    pass(&m, 61000);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_MANUAL_HOLD);
+}
+END_TEST
+
+START_TEST(a_refusal_ends_with_its_target)
+{
+    lead(&m);
+    fail_next(&m, ACT_WRITE, ACT_REFUSED, 422, 1);
+    (void)want(&m, 0, 9, false);
+    pass(&m, 10000);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_REFUSED);
+    (void)want(&m, 0, 4, false);
+    (void)want(&m, 0, 9, false);
+    pass(&m, 1000);
+    ck_assert_int_eq(m.quantity[0], 9);
+}
+END_TEST
+
+START_TEST(a_change_taken_otherwise_than_asked_for_is_not_hammered)
+{
+    lead(&m);
+    fail_next(&m, ACT_WRITE, ACT_OK, 200, 5);
+    m.fault[ACT_WRITE].quantity = 4;
+    (void)want(&m, 0, 9, false);
+    pass(&m, 59000);
+    ck_assert_int_eq(m.writes, 1);
+    pass(&m, 2000);
+    ck_assert_int_eq(m.writes, 2);
+}
+END_TEST
+
+START_TEST(a_pause_of_something_else_holds_nothing)
+{
+    struct command pause = {
+        .verb = COMMAND_PAUSE, .app = DYN_STR("beta"), .until_ms = WALL + 10000000};
+    lead(&m);
+    act_command(m.core, &pause, m.now);
+    (void)want(&m, 0, 6, false);
+    ck_assert_int_eq(m.quantity[0], 6);
+    pause.app = DYN_STR("alpha");
+    pause.controller = DYN_STR("worker");
+    act_command(m.core, &pause, m.now);
+    (void)want(&m, 0, 9, false);
+    ck_assert_int_eq(m.quantity[0], 9);
+}
+END_TEST
+
+START_TEST(a_reload_to_another_process_type_forgets_what_ran)
+{
+    lead(&m);
+    struct config next = m.config;
+    struct config_controller controller = m.controllers[0];
+    struct config_app app = m.apps[0];
+    struct actual actual;
+    controller.process_type = "worker";
+    app.controllers = &controller;
+    next.apps = &app;
+    ck_assert_int_eq(act_core_reload(m.core, &next, m.now), DYN_OK);
+    ck_assert_int_eq(act_explain(m.core, 100, m.now, &actual), DYN_OK);
+    ck_assert_int_eq(actual.running, -1);
+    m.others = 2;
+    pass(&m, 1000);
+    ck_assert_int_eq(act_explain(m.core, 100, m.now, &actual), DYN_OK);
+    ck_assert_int_eq(actual.running, 2);
+    ck_assert_ptr_null(strstr(m.events, "human_change"));
+}
+END_TEST
+
 /* ---- budget, shares, reload ---- */
 
 START_TEST(two_keys_of_one_account_share_one_budget)
@@ -1482,6 +1713,17 @@ int main(void)
     tcase_add_test(tcase, an_intent_that_cannot_be_recorded_is_not_acted_upon);
     tcase_add_test(tcase, a_lease_lost_between_journal_and_request_sends_nothing);
     tcase_add_test(tcase, a_drain_starts_nothing_new);
+    tcase_add_loop_test(tcase, an_intent_that_is_overtaken_sends_nothing, 0, MEANWHILE_COUNT);
+    tcase_add_loop_test(tcase, cooldowns_of_the_journal_go_on, 0, 3);
+    tcase_add_test(tcase, an_entry_of_another_accounts_journal_is_ignored);
+    tcase_add_test(tcase, a_limit_is_shared_with_the_apps_other_controllers);
+    tcase_add_test(tcase, a_mark_of_an_epoch_that_is_over_is_no_sign_of_life);
+    tcase_add_test(tcase, lowered_by_hand_to_what_ran_before_is_a_human_after_a_while);
+    tcase_add_test(tcase, a_write_without_an_answer_explains_nothing_for_ever);
+    tcase_add_test(tcase, a_refusal_ends_with_its_target);
+    tcase_add_test(tcase, a_change_taken_otherwise_than_asked_for_is_not_hammered);
+    tcase_add_test(tcase, a_pause_of_something_else_holds_nothing);
+    tcase_add_test(tcase, a_reload_to_another_process_type_forgets_what_ran);
     tcase_add_test(tcase, two_keys_of_one_account_share_one_budget);
     tcase_add_loop_test(tcase, a_key_of_another_account_leaves_the_shared_budget, 0, 2);
     tcase_add_test(tcase, the_greatest_relative_shortage_goes_first);

@@ -168,6 +168,18 @@ START_TEST(the_jitter_adds_at_most_a_quarter)
 }
 END_TEST
 
+START_TEST(what_was_told_before_a_429_is_void)
+{
+    struct act_budget budget = told(40, 100);
+    (void)act_budget_limited(&budget, 1000, 0, NOW);
+    ck_assert(!act_budget_may(&budget, ACT_FOR_RISE, NOW + 999));
+    ck_assert(act_budget_wants_limits(&budget, NOW + 1000));
+    ck_assert(act_budget_may(&budget, ACT_FOR_RISE, NOW + 1000));
+    (void)act_budget_ask(&budget, NOW + 1000);
+    ck_assert(!act_budget_may(&budget, ACT_FOR_RISE, NOW + 1000));
+}
+END_TEST
+
 START_TEST(joining_another_budget_takes_the_worse_of_both)
 {
     struct act_budget one = told(40, 100);
@@ -201,6 +213,7 @@ int main(void)
     tcase_add_test(tcase, a_429_waits_as_told);
     tcase_add_test(tcase, a_429_without_words_doubles_from_30_to_900_seconds);
     tcase_add_test(tcase, the_jitter_adds_at_most_a_quarter);
+    tcase_add_test(tcase, what_was_told_before_a_429_is_void);
     tcase_add_test(tcase, joining_another_budget_takes_the_worse_of_both);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
