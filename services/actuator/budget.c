@@ -91,8 +91,9 @@ void act_budget_answered(struct act_budget *budget, uint64_t number, bool free, 
     if (remaining < 0 || remaining > BUDGET_LEVEL_MAX) {
         return;
     }
-    if (remaining > budget->level) {
+    if (remaining >= budget->level || now - budget->level_at > BUDGET_LEVEL_AGE_MS) {
         budget->level = remaining;
+        budget->level_at = now;
     }
     /* Answers overtake each other. Whatever was sent later, or is still under way, may not have
      * been counted yet when Heroku wrote this number. */
@@ -142,7 +143,10 @@ void act_budget_move(struct act_budget *from, struct act_budget *to, uint32_t fl
 
 void act_budget_join(struct act_budget *budget, const struct act_budget *other)
 {
-    budget->level = other->level > budget->level ? other->level : budget->level;
+    if (other->level > budget->level) {
+        budget->level = other->level;
+        budget->level_at = other->level_at;
+    }
     budget->reserve = other->reserve > budget->reserve ? other->reserve : budget->reserve;
     budget->left = other->left < budget->left ? other->left : budget->left;
     if (other->blocked_until > budget->blocked_until) {

@@ -6,7 +6,8 @@
  * the last answer, takes away what was sent after the answered request and what is still under way,
  * and waits for the next answer to see the refill (`GET /account/rate-limits` costs nothing and is
  * asked when nothing else tells). So it never asks for more than Heroku has, whatever the limits
- * are. The highest number ever told is the level of which a share is left to people.
+ * are. The highest number of the last day is the level of which a share is left to people:
+ * an unused pool is full within hours, so a level that is not seen for a day is Heroku's no more.
  *
  * When Heroku tells nothing for BUDGET_TOLD_MAX_MS, a slow trickle (20 a minute, the lowest rate
  * that was ever documented) is all that is allowed.
@@ -25,6 +26,7 @@
 #define BUDGET_TRICKLE_MS 3000      /* one request each, when nothing is told */
 #define BUDGET_BACKOFF_MS 30000     /* after 429 without Retry-After, doubled */
 #define BUDGET_BACKOFF_MAX_MS 900000
+#define BUDGET_LEVEL_AGE_MS 86400000
 #define BUDGET_LEVEL_MAX 1000000 /* a number beyond it is not believed */
 
 /* What a request is for; the earlier may use what the later must leave. */
@@ -35,8 +37,9 @@ enum act_purpose {
 };
 
 struct act_budget {
-    double reserve; /* share of the level that is left to people, 0..1 */
-    int64_t level;  /* the most that Heroku ever told; 0: it has not */
+    double reserve;   /* share of the level that is left to people, 0..1 */
+    int64_t level;    /* the most that Heroku told; 0: it has not */
+    int64_t level_at; /* when */
     int64_t left;
     int64_t told_at; /* boot ms; BUDGET_NEVER */
     int64_t ask_at;  /* when the free question may be asked again */

@@ -167,26 +167,31 @@ static bool fold_enter(struct fold *fold, struct entry_id id, int64_t *out_now)
 
 /* ---- batches ---- */
 
-/* The answer is how many batches of this member are missing before this one. */
-static uint64_t fold_member_step(struct fold *fold, uint64_t name, uint64_t seq)
+/* What is missing before this batch: batches that never came, and the samples that it says were
+ * lost. A batch that is sent again says so a second time, and is not counted a second time. */
+static uint64_t fold_missing(struct fold *fold, const struct batch *batch)
 {
+    uint64_t name = dyn_hash(DYN_HASH_SEED, batch->member);
     for (size_t i = 0; i < fold->members_count; i++) {
         struct fold_member *member = &fold->members[i];
         if (member->name != name) {
             continue;
         }
-        uint64_t missing = seq > member->seq + 1 ? seq - member->seq - 1 : 0;
-        member->seq = seq > member->seq ? seq : member->seq;
-        return missing;
+        if (batch->seq <= member->seq) {
+            return 0;
+        }
+        uint64_t missing = batch->seq - member->seq - 1;
+        member->seq = batch->seq;
+        return batch->lost + missing;
     }
-    struct fold_member born = {name, seq};
+    struct fold_member born = {name, batch->seq};
     if (fold->members_count < FOLD_MEMBERS_MAX) {
         fold->members[fold->members_count++] = born;
     } else {
         fold->members[fold->member_oldest] = born;
         fold->member_oldest = (fold->member_oldest + 1) % FOLD_MEMBERS_MAX;
     }
-    return 0;
+    return batch->lost;
 }
 
 static void fold_keep_reason(struct fold_input *input, struct dyn_str reason)
@@ -253,8 +258,7 @@ void fold_batch(struct fold *fold, struct entry_id id, const struct batch *batch
     if (!fold_enter(fold, id, &now)) {
         return;
     }
-    uint64_t missing = fold_member_step(fold, dyn_hash(DYN_HASH_SEED, batch->member), batch->seq);
-    uint64_t lost = batch->lost + missing;
+    uint64_t lost = fold_missing(fold, batch);
     if (lost > 0) {
         fold->counts.lost += lost;
         fold_tell_lost(fold, batch->member, lost, out);

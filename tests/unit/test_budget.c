@@ -54,7 +54,20 @@ START_TEST(reads_leave_tokens_to_falls_and_falls_to_rises)
 }
 END_TEST
 
-START_TEST(the_level_is_the_highest_number_ever_told)
+START_TEST(a_limit_that_heroku_cut_stops_writes_for_a_day_at_most)
+{
+    struct act_budget budget = told(40, 4500);
+    int64_t later = NOW + BUDGET_LEVEL_AGE_MS;
+    uint64_t number = act_budget_ask(&budget, later);
+    act_budget_answered(&budget, number, true, 1000, later);
+    ck_assert(!act_budget_may(&budget, ACT_FOR_RISE, later));
+    number = act_budget_ask(&budget, later + 1);
+    act_budget_answered(&budget, number, true, 1000, later + 1);
+    ck_assert(act_budget_may(&budget, ACT_FOR_RISE, later + 1));
+}
+END_TEST
+
+START_TEST(the_level_is_the_highest_number_of_the_last_day)
 {
     struct act_budget budget = told(50, 100);
     (void)act_budget_ask(&budget, NOW);
@@ -203,8 +216,9 @@ int main(void)
     TCase *tcase = tcase_create("budget");
     tcase_add_test(tcase, nothing_is_sent_before_heroku_has_told_what_is_left);
     tcase_add_test(tcase, the_reserve_is_left_to_people);
+    tcase_add_test(tcase, a_limit_that_heroku_cut_stops_writes_for_a_day_at_most);
     tcase_add_test(tcase, reads_leave_tokens_to_falls_and_falls_to_rises);
-    tcase_add_test(tcase, the_level_is_the_highest_number_ever_told);
+    tcase_add_test(tcase, the_level_is_the_highest_number_of_the_last_day);
     tcase_add_test(tcase, an_absurd_number_is_not_believed);
     tcase_add_test(tcase, answers_that_overtake_each_other_never_add_tokens);
     tcase_add_test(tcase, heroku_that_tells_nothing_gets_a_trickle);

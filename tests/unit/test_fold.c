@@ -590,6 +590,19 @@ START_TEST(a_hole_in_a_collectors_sequence_is_told)
 }
 END_TEST
 
+START_TEST(what_a_batch_says_is_lost_counts_once_however_often_it_is_sent)
+{
+    struct sample sample = {.series = SERIES_USERS, .status = SAMPLE_GOOD, .value = 5};
+    struct batch batch = {.member = DYN_STR("c2"), .seq = 1, .lost = 7, .count = 1};
+    fold_batch(fold, (struct entry_id){600000, 0}, &batch, &sample, &out);
+    fold_batch(fold, (struct entry_id){600001, 0}, &batch, &sample, &out);
+    struct fold_counts counts;
+    fold_counts(fold, &counts);
+    ck_assert_uint_eq(counts.lost, 7);
+    ck_assert_str_eq(events, "samples_lost  once\n");
+}
+END_TEST
+
 START_TEST(samples_of_unknown_series_are_counted_and_skipped)
 {
     run(600, 660, 901);
@@ -857,6 +870,7 @@ int main(void)
     tcase_add_test(tests, every_target_is_restated_within_a_minute);
     tcase_add_test(tests, reports_come_each_interval_with_values_and_maxima);
     tcase_add_test(tests, a_hole_in_a_collectors_sequence_is_told);
+    tcase_add_test(tests, what_a_batch_says_is_lost_counts_once_however_often_it_is_sent);
     tcase_add_test(tests, samples_of_unknown_series_are_counted_and_skipped);
     tcase_add_test(tests, malformed_entries_are_counted_and_change_nothing);
     tcase_add_test(tests, a_fall_comes_between_samples_when_the_window_says_so);
