@@ -129,7 +129,10 @@ static void input_text(struct dyn_buf *out, const struct explain_facts *facts,
         (void)dyn_buf_addf(out, "%.10g at ", numbers.value);
         explain_time(out, numbers.value_at, facts->now_ms);
     }
-    if (!isnan(numbers.max) && config != NULL) {
+    if (!isnan(numbers.max) && config != NULL && numbers.max <= numbers.value) {
+        (void)dyn_buf_addf(out, "; nothing higher in the last ");
+        explain_duration(out, config->hysteresis_period_ms);
+    } else if (!isnan(numbers.max) && config != NULL) {
         (void)dyn_buf_addf(out, "; highest of the last ");
         explain_duration(out, config->hysteresis_period_ms);
         (void)dyn_buf_addf(out, ": %.10g, counts until ", numbers.max);

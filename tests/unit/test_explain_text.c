@@ -178,6 +178,14 @@ START_TEST(the_reasons_of_a_target_are_told)
 }
 END_TEST
 
+START_TEST(a_value_that_is_the_highest_itself_counts_without_an_end)
+{
+    target.inputs[0].value = target.inputs[0].max;
+    ck_assert_ptr_nonnull(strstr(explained(), "users: 930 at 03:07:05 UTC (12 s ago); nothing "
+                                              "higher in the last 5 min; asks for 10 dynos\n"));
+}
+END_TEST
+
 START_TEST(a_later_report_tells_newer_numbers)
 {
     struct report report = {.controller = 1,
@@ -293,6 +301,7 @@ int main(void)
     tcase_add_test(tcase, every_guard_is_named_with_its_end);
     tcase_add_test(tcase, every_state_of_coverage_says_what_it_holds_and_until_when);
     tcase_add_test(tcase, the_reasons_of_a_target_are_told);
+    tcase_add_test(tcase, a_value_that_is_the_highest_itself_counts_without_an_end);
     tcase_add_test(tcase, a_later_report_tells_newer_numbers);
     tcase_add_test(tcase, what_is_not_known_is_said);
     tcase_add_test(tcase, an_actuator_that_fell_silent_is_trouble);
