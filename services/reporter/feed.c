@@ -24,7 +24,7 @@ struct stream {
     char key[KEY_MAX];
     char field[CURSOR_FIELD_MAX]; /* of the cursor's hash */
     struct entry_id last;         /* the last entry that was queued */
-    bool stored;                  /* the hash had a cursor */
+    bool begun;                   /* `last` was an entry, here or in the hash, and no mere time */
     size_t reader;                /* its index there */
 };
 
@@ -332,6 +332,7 @@ static void reader_entry(void *arg, size_t index, const struct bus_entry *entry)
         feed->skipped->value++;
     }
     feed->streams[at].last = entry->id;
+    feed->streams[at].begun = true;
 }
 
 static void host_room(void *arg)
@@ -343,11 +344,27 @@ static void host_room(void *arg)
     }
 }
 
+/* Follow the reader to where the streams went back to. True: entries that we know of were lost.
+ * A stream that is older than the time to begin at, or empty, lost nothing. */
+static bool streams_rewind(struct feed *feed)
+{
+    bool lost = false;
+    for (size_t i = 0; i < feed->streams_count; i++) {
+        struct stream *stream = &feed->streams[i];
+        struct entry_id cursor = bus_reader_cursor(feed->reader, stream->reader);
+        if (entry_id_compare(cursor, stream->last) < 0) {
+            lost = lost || stream->begun;
+            stream->last = cursor;
+        }
+    }
+    return lost;
+}
+
 static void reader_ready(void *arg, struct dyn_str run_id, bool rewound)
 {
     struct feed *feed = arg;
     feed->connected = true;
-    if (rewound) {
+    if (rewound && streams_rewind(feed)) {
         dyn_log(DYN_LOG_INFO, "feed_rewound", "sink=%s run_id=" DYN_STR_FMT, feed->name,
                 DYN_STR_ARG(run_id));
     }
@@ -382,7 +399,7 @@ static void reading_begin(struct feed *feed)
     for (size_t i = 0; i < feed->streams_count; i++) {
         struct stream *stream = &feed->streams[i];
         int64_t from_ms = stream->kind == STREAM_REPORTS ? now_ms : now_ms - FEED_BACK_MS;
-        if (!stream->stored) {
+        if (!stream->begun) {
             stream->last = (struct entry_id){.ms = (uint64_t)from_ms};
         }
     }
@@ -415,7 +432,7 @@ static void cursor_field(void *arg, struct dyn_str field, struct dyn_str value)
     for (size_t i = 0; i < feed->streams_count; i++) {
         struct stream *stream = &feed->streams[i];
         if (dyn_str_is(field, stream->field)) {
-            stream->stored = entry_id_parse(value, &stream->last) == DYN_OK;
+            stream->begun = entry_id_parse(value, &stream->last) == DYN_OK;
         }
     }
 }

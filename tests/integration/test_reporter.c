@@ -354,6 +354,41 @@ START_TEST(a_reload_takes_other_sinks_and_goes_on_at_the_cursors)
 }
 END_TEST
 
+/* Statistics begin now, events and actions some minutes ago: no stream goes back to that. */
+START_TEST(a_first_start_beside_empty_and_old_streams_is_no_loss)
+{
+    config_write("stats_plugins: [{type: console}]\n");
+    (void)support_redis_call(redis, "XADD", "dyn:events", "1-1", "m", "long ago", NULL);
+    reporter_start(false);
+    reporter_await_ready();
+    event_add("users", EVENT_RAISED, "the first one");
+    program_await(program, "the first one");
+    report_add(0, 42);
+    program_await(program, "dynosaur.shop.web.users.value 42\n");
+    program_signal(program, SIGTERM);
+    ck_assert_int_eq(program_end(program), 0);
+    ck_assert_int_eq(program_count(program, "event=feed_rewound"), 0);
+}
+END_TEST
+
+START_TEST(a_stream_that_lost_what_was_told_is_reported)
+{
+    config_write("");
+    reporter_start(false);
+    reporter_await_ready();
+    event_add("users", EVENT_RAISED, "soon lost");
+    program_await(program, "soon lost");
+    program_signal(program, SIGTERM);
+    ck_assert_int_eq(program_end(program), 0);
+    ck_assert_int_eq(program_count(program, "event=feed_rewound"), 0);
+    (void)support_redis_call(redis, "DEL", "dyn:events", NULL);
+    reporter_start(false);
+    program_await(program, "event=feed_rewound");
+    event_add("rpm", EVENT_RAISED, "after the loss");
+    program_await(program, "after the loss");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("reporter");
@@ -367,6 +402,8 @@ int main(void)
     tcase_add_test(tests, what_fails_five_times_is_a_dead_letter);
     tcase_add_test(tests, entries_of_somebody_else_are_skipped_and_counted);
     tcase_add_test(tests, redis_that_comes_back_empty_is_followed_again);
+    tcase_add_test(tests, a_first_start_beside_empty_and_old_streams_is_no_loss);
+    tcase_add_test(tests, a_stream_that_lost_what_was_told_is_reported);
     tcase_add_test(tests, a_reload_takes_other_sinks_and_goes_on_at_the_cursors);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
