@@ -1,5 +1,5 @@
 /*
- * bus: one connection to Redis on the loop. Known to this file alone: hiredis.
+ * bus: one connection to Redis on the loop. Known to bus_hiredis.c alone: hiredis.
  *
  * A bus connects by itself and reconnects for ever (full jitter, 100 ms to 5 s). It is ready when
  * authentication, SELECT, CLIENT SETNAME and ROLE (which must say master) have passed; `ready`

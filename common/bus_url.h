@@ -1,5 +1,5 @@
 /*
- * bus_url: what a Redis URL says. For bus.c only.
+ * bus_url: what a Redis URL says. For the bus only.
  *
  * Ownership: the struct holds its own copies; bus_url_fini() wipes the password.
  */

@@ -1,0 +1,106 @@
+#include "common/bus_internal.h"
+
+/* The first refusal ends the connection; the answers behind it are not looked at. */
+static void greeting_refuse(struct bus *bus, const char *what, const struct bus_reply *reply)
+{
+    if (bus->state != BUS_GREETING) {
+        return;
+    }
+    struct dyn_error why;
+    struct dyn_str words = bus_reply_str(reply);
+    (void)dyn_error_set(&why, DYN_REFUSED, "%s: " DYN_STR_FMT, what, DYN_STR_ARG(words));
+    bus_reset(bus, why.text);
+}
+
+static void on_auth(void *arg, dyn_err err, const struct bus_reply *reply)
+{
+    if (err == DYN_REFUSED) {
+        greeting_refuse(arg, "the server refuses user or password", reply);
+    }
+}
+
+static void on_greeting(void *arg, dyn_err err, const struct bus_reply *reply)
+{
+    if (err == DYN_REFUSED) {
+        greeting_refuse(arg, "the server refuses", reply);
+    }
+}
+
+static void on_role(void *arg, dyn_err err, const struct bus_reply *reply)
+{
+    on_greeting(arg, err, reply);
+    if (err != DYN_OK) {
+        return;
+    }
+    const struct bus_reply *role = bus_reply_at(reply, 0);
+    if (role == NULL || !dyn_str_is(bus_reply_str(role), "master")) {
+        greeting_refuse(arg, "the server is no master but", role);
+    }
+}
+
+/* The value of a line "run_id:..." of INFO; empty when there is none. */
+static struct dyn_str run_id_find(struct dyn_str info)
+{
+    static const char key[] = "run_id:";
+    const char *at = info.len > 0 ? memmem(info.ptr, info.len, key, sizeof(key) - 1) : NULL;
+    if (at == NULL) {
+        return (struct dyn_str){"", 0};
+    }
+    at += sizeof(key) - 1;
+    size_t left = info.len - (size_t)(at - info.ptr);
+    const char *end = memchr(at, '\r', left);
+    return (struct dyn_str){at, end != NULL ? (size_t)(end - at) : left};
+}
+
+static void on_info(void *arg, dyn_err err, const struct bus_reply *reply)
+{
+    struct bus *bus = arg;
+    on_greeting(arg, err, reply);
+    if (err != DYN_OK || bus->state != BUS_GREETING) {
+        return;
+    }
+    struct dyn_str run_id = run_id_find(bus_reply_str(reply));
+    if (run_id.len == 0) {
+        greeting_refuse(bus, "the server tells no run_id", reply);
+        return;
+    }
+    bus->state = BUS_READY;
+    bus->was_ready = true;
+    bus->ready_at_ms = dyn_loop_now_ms(bus->loop);
+    bus->told = false;
+    if (bus->options.ready != NULL) {
+        bus->options.ready(bus->options.arg, run_id);
+    }
+}
+
+dyn_err bus_greet(struct bus *bus)
+{
+    const struct bus_url *url = &bus->url;
+    dyn_err err = DYN_OK;
+    if (url->password[0] != '\0') {
+        struct dyn_str auth[] = {DYN_STR("AUTH"), dyn_str_from(url->user),
+                                 dyn_str_from(url->password)};
+        bool named = url->user[0] != '\0';
+        if (!named) {
+            auth[1] = auth[2];
+        }
+        err = bus_command_send(bus, auth, named ? 3 : 2, 0, on_auth, bus);
+        explicit_bzero(bus->command.ptr, bus->command.len);
+    }
+    if (err == DYN_OK && url->db != 0) {
+        char db[16];
+        (void)snprintf(db, sizeof(db), "%d", url->db);
+        struct dyn_str argv[] = {DYN_STR("SELECT"), dyn_str_from(db)};
+        err = bus_command_send(bus, argv, 2, 0, on_greeting, bus);
+    }
+    struct dyn_str name[] = {DYN_STR("CLIENT"), DYN_STR("SETNAME"), dyn_str_from(bus->name)};
+    struct dyn_str role[] = {DYN_STR("ROLE")};
+    struct dyn_str info[] = {DYN_STR("INFO"), DYN_STR("server")};
+    if (err == DYN_OK) {
+        err = bus_command_send(bus, name, 3, 0, on_greeting, bus);
+    }
+    if (err == DYN_OK) {
+        err = bus_command_send(bus, role, 1, 0, on_role, bus);
+    }
+    return err == DYN_OK ? bus_command_send(bus, info, 2, 0, on_info, bus) : err;
+}

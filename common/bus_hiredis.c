@@ -1,0 +1,325 @@
+#include "common/bus_internal.h"
+
+#include <async.h>
+#include <fcntl.h>
+
+#define CHECK_EVERY_MS 100
+
+/* ---- replies ---- */
+
+static const struct bus_reply *reply_wrap(const redisReply *reply)
+{
+    return (const struct bus_reply *)reply;
+}
+
+static const redisReply *reply_unwrap(const struct bus_reply *reply)
+{
+    return (const redisReply *)reply;
+}
+
+enum bus_reply_type bus_reply_type(const struct bus_reply *reply)
+{
+    switch (reply_unwrap(reply)->type) {
+    case REDIS_REPLY_STRING:
+        return BUS_STRING;
+    case REDIS_REPLY_STATUS:
+        return BUS_STATUS;
+    case REDIS_REPLY_ERROR:
+        return BUS_ERROR;
+    case REDIS_REPLY_INTEGER:
+        return BUS_INTEGER;
+    case REDIS_REPLY_ARRAY:
+        return BUS_ARRAY;
+    default:
+        return BUS_NIL;
+    }
+}
+
+struct dyn_str bus_reply_str(const struct bus_reply *reply)
+{
+    const redisReply *inner = reply_unwrap(reply);
+    if (inner == NULL || inner->str == NULL) {
+        return (struct dyn_str){"", 0};
+    }
+    return (struct dyn_str){inner->str, inner->len};
+}
+
+int64_t bus_reply_int(const struct bus_reply *reply)
+{
+    const redisReply *inner = reply_unwrap(reply);
+    int64_t number = 0;
+    if (inner->type == REDIS_REPLY_INTEGER) {
+        return inner->integer;
+    }
+    return dyn_str_i64(bus_reply_str(reply), &number) == DYN_OK ? number : 0;
+}
+
+uint64_t bus_reply_u64(const struct bus_reply *reply)
+{
+    const redisReply *inner = reply_unwrap(reply);
+    uint64_t number = 0;
+    if (inner->type == REDIS_REPLY_INTEGER) {
+        return inner->integer > 0 ? (uint64_t)inner->integer : 0;
+    }
+    return dyn_str_u64(bus_reply_str(reply), &number) == DYN_OK ? number : 0;
+}
+
+size_t bus_reply_count(const struct bus_reply *reply)
+{
+    const redisReply *inner = reply_unwrap(reply);
+    return inner->type == REDIS_REPLY_ARRAY ? inner->elements : 0;
+}
+
+const struct bus_reply *bus_reply_at(const struct bus_reply *reply, size_t index)
+{
+    if (index >= bus_reply_count(reply)) {
+        return NULL;
+    }
+    return reply_wrap(reply_unwrap(reply)->element[index]);
+}
+
+/* ---- the end of a connection ---- */
+
+/* Take the connection away from hiredis; it frees its context when it can. */
+void bus_redis_detach(struct bus *bus)
+{
+    redisAsyncContext *redis = bus->redis;
+    bus->redis = NULL;
+    if (redis != NULL) {
+        redis->data = NULL;
+        redisAsyncFree(redis);
+    }
+}
+
+static void on_disconnect(const redisAsyncContext *redis, int status)
+{
+    struct bus *bus = redis->data;
+    if (bus == NULL) {
+        return;
+    }
+    bus_enter(bus);
+    bus->redis->data = NULL; /* hiredis frees it after this */
+    bus->redis = NULL;
+    bus_lose(bus, status == REDIS_OK ? "the connection was closed" : redis->errstr, INT64_MIN);
+    bus_leave(bus);
+}
+
+static void on_connect(const redisAsyncContext *redis, int status)
+{
+    struct bus *bus = redis->data;
+    if (bus == NULL || status == REDIS_OK) {
+        return;
+    }
+    bus_enter(bus);
+    bus->redis->data = NULL; /* hiredis frees it after this */
+    bus->redis = NULL;
+    bus_lose(bus, redis->errstr, INT64_MIN);
+    bus_leave(bus);
+}
+
+/* ---- answers ---- */
+
+static dyn_err reply_err(const struct bus_reply *reply)
+{
+    if (bus_reply_type(reply) != BUS_ERROR) {
+        return DYN_OK;
+    }
+    return dyn_str_starts(bus_reply_str(reply), "FENCED") ? DYN_FENCED : DYN_REFUSED;
+}
+
+static void on_reply(redisAsyncContext *redis, void *data, void *private_data)
+{
+    (void)private_data;
+    struct bus *bus = redis->data;
+    if (bus == NULL || data == NULL || bus->count == 0) {
+        return; /* detached, or on its way to on_disconnect, which answers what is left */
+    }
+    bus_enter(bus);
+    const struct bus_reply *reply = reply_wrap(data);
+    dyn_err err = reply_err(reply);
+    struct call call = bus_call_pop(bus);
+    if (call.fn != NULL) {
+        call.fn(call.arg, err, reply);
+    }
+    if (err == DYN_REFUSED && !bus->dying && dyn_str_starts(bus_reply_str(reply), "READONLY")) {
+        bus_reset(bus, "the server is a replica now");
+    }
+    bus_leave(bus);
+}
+
+/* ---- sending ---- */
+
+static void command_add_header(struct dyn_buf *out, char tag, size_t number)
+{
+    char text[24];
+    size_t at = sizeof(text);
+    text[--at] = '\n';
+    text[--at] = '\r';
+    do {
+        text[--at] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    text[--at] = tag;
+    (void)dyn_buf_add(out, text + at, sizeof(text) - at);
+}
+
+/* One command's bytes into bus->command. */
+static dyn_err command_format(struct bus *bus, const struct dyn_str *argv, size_t argc)
+{
+    struct dyn_buf *out = &bus->command;
+    dyn_buf_clear(out);
+    command_add_header(out, '*', argc);
+    for (size_t i = 0; i < argc; i++) {
+        command_add_header(out, '$', argv[i].len);
+        (void)dyn_buf_add_str(out, argv[i]);
+        (void)dyn_buf_add(out, "\r\n", 2);
+    }
+    return dyn_buf_result(out);
+}
+
+dyn_err bus_command_send(struct bus *bus, const struct dyn_str *argv, size_t argc,
+                         int64_t timeout_ms, bus_fn *fn, void *arg)
+{
+    DYN_ASSERT(argc > 0);
+    dyn_err err = command_format(bus, argv, argc);
+    if (err != DYN_OK) {
+        return err;
+    }
+    if (redisAsyncFormattedCommand(bus->redis, on_reply, NULL, bus->command.ptr,
+                                   bus->command.len) != REDIS_OK) {
+        return DYN_CLOSED;
+    }
+    bus_call_push(bus, fn, arg, timeout_ms > 0 ? timeout_ms : DYN_BUS_COMMAND_TIMEOUT_MS);
+    return DYN_OK;
+}
+
+/* ---- hiredis on our loop ---- */
+
+/* hiredis' own adapter for libuv drops libuv's errors, and then no callback ever comes. */
+struct adapter {
+    redisAsyncContext *redis;
+    struct dyn_watch *watch;
+    int events;
+    bool busy;   /* inside on_event */
+    bool closed; /* hiredis let go of it */
+};
+
+static void adapter_set(struct adapter *adapter, int events)
+{
+    if (adapter->events != events) {
+        adapter->events = events;
+        dyn_watch_set(adapter->watch, events);
+    }
+}
+
+static void adapter_add_read(void *data)
+{
+    struct adapter *adapter = data;
+    adapter_set(adapter, adapter->events | DYN_READABLE);
+}
+
+static void adapter_del_read(void *data)
+{
+    struct adapter *adapter = data;
+    adapter_set(adapter, adapter->events & ~DYN_READABLE);
+}
+
+static void adapter_add_write(void *data)
+{
+    struct adapter *adapter = data;
+    adapter_set(adapter, adapter->events | DYN_WRITABLE);
+}
+
+static void adapter_del_write(void *data)
+{
+    struct adapter *adapter = data;
+    adapter_set(adapter, adapter->events & ~DYN_WRITABLE);
+}
+
+static void adapter_cleanup(void *data)
+{
+    struct adapter *adapter = data;
+    dyn_watch_free(adapter->watch);
+    adapter->watch = NULL;
+    adapter->closed = true;
+    if (!adapter->busy) {
+        free(adapter);
+    }
+}
+
+static void adapter_on_event(void *arg, int events)
+{
+    struct adapter *adapter = arg;
+    adapter->busy = true;
+    if ((events & DYN_READABLE) != 0) {
+        redisAsyncHandleRead(adapter->redis);
+    }
+    if ((events & DYN_WRITABLE) != 0 && !adapter->closed) {
+        redisAsyncHandleWrite(adapter->redis);
+    }
+    adapter->busy = false;
+    if (adapter->closed) {
+        free(adapter);
+    }
+}
+
+static dyn_err adapter_attach(struct dyn_loop *loop, redisAsyncContext *redis)
+{
+    struct adapter *adapter = calloc(1, sizeof(*adapter));
+    if (adapter == NULL) {
+        return DYN_NOMEM;
+    }
+    adapter->redis = redis;
+    adapter->watch = dyn_watch_new(loop, redis->c.fd, adapter_on_event, adapter);
+    if (adapter->watch == NULL) {
+        free(adapter);
+        return DYN_NOMEM;
+    }
+    redis->ev.data = adapter;
+    redis->ev.addRead = adapter_add_read;
+    redis->ev.delRead = adapter_del_read;
+    redis->ev.addWrite = adapter_add_write;
+    redis->ev.delWrite = adapter_del_write;
+    redis->ev.cleanup = adapter_cleanup;
+    return DYN_OK;
+}
+
+/* ---- connecting ---- */
+
+static redisAsyncContext *redis_open(const struct bus_url *url)
+{
+    if (url->is_unix) {
+        return redisAsyncConnectUnix(url->host);
+    }
+    return redisAsyncConnect(url->host, url->port);
+}
+
+void bus_connect(struct bus *bus)
+{
+    DYN_ASSERT(bus->redis == NULL && bus->count == 0);
+    bus->state = BUS_GREETING;
+    bus->redis = redis_open(&bus->url);
+    if (bus->redis == NULL) {
+        bus_lose(bus, "out of memory", INT64_MIN);
+        return;
+    }
+    if (bus->redis->err != 0) {
+        char why[BUS_WHY_MAX];
+        dyn_str_copy(why, sizeof(why), dyn_str_from(bus->redis->errstr));
+        bus_drop(bus, why, INT64_MIN);
+        return;
+    }
+    /* Neither library sets it, and a program that we start must not inherit the connection. */
+    (void)fcntl(bus->redis->c.fd, F_SETFD, FD_CLOEXEC);
+    bus->redis->data = bus;
+    if (adapter_attach(bus->loop, bus->redis) != DYN_OK) {
+        bus_drop(bus, "out of memory", INT64_MIN);
+        return;
+    }
+    (void)redisAsyncSetConnectCallback(bus->redis, on_connect);
+    (void)redisAsyncSetDisconnectCallback(bus->redis, on_disconnect);
+    dyn_timer_start(bus->check, CHECK_EVERY_MS, CHECK_EVERY_MS);
+    if (bus_greet(bus) != DYN_OK) {
+        bus_drop(bus, "out of memory", INT64_MIN);
+    }
+}
