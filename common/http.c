@@ -2,375 +2,16 @@
  * The life of a transfer: http_start() checks and copies the request; it runs at once (a curl
  * handle from the pool is lent to it) or waits in the queue. It ends when curl says so, or through
  * the `ended` list, which a timer of zero empties: there go those that were cancelled and those
- * whose time ran out in the queue. transfer_finish() is the only place that calls `done`.
+ * whose time ran out in the queue. transfer_finish() of http_curl.c is the only place that calls
+ * `done`.
  */
-#include "common/http_queue.h"
-#include "common/http_transfer.h"
+#include "common/http_internal.h"
 
 #include "common/clock.h"
 
-#include <curl/curl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#define SOCKETS_MAX 1048576 /* descriptor numbers that we have a table for */
 #define QUEUE_SWEEP_MS 50
 
-/* A curl handle with all its constant options set; what changes is set for each request. */
-struct http_easy {
-    struct http_easy *next; /* in the pool */
-    CURL *curl;
-    struct http_transfer *transfer; /* NULL in the pool */
-    struct curl_slist lines[HTTP_LINES_MAX];
-    char error[CURL_ERROR_SIZE];
-};
-
-struct http_socket {
-    struct http_client *client;
-    struct dyn_watch *watch;
-    curl_socket_t fd;
-    bool ours;  /* made by socket_open(), closed by socket_close() */
-    int wanted; /* what curl asks for */
-    int armed;  /* what the watch is set to: an idle connection keeps it until it rings */
-};
-
-struct http_client {
-    struct dyn_loop *loop;
-    CURLM *multi;
-    CURLSH *share;
-    char *user_agent;
-    char *ca_file;
-    struct dyn_timer *curl_timer;
-    struct dyn_timer *ended_timer;
-    struct dyn_timer *queue_timer;
-    bool delivering;
-    struct http_queue queue;
-    struct http_list ended;
-    struct http_transfer *idle_transfers;
-    long idle_transfers_count;
-    struct http_easy *idle_easies;
-    struct http_socket **sockets; /* by descriptor */
-    size_t sockets_cap;
-};
-
-/* ---- sockets: curl's descriptors on the loop ---- */
-
-static void client_drain(struct http_client *client);
-
-static void socket_ready(void *arg, int events)
-{
-    struct http_socket *sock = arg;
-    struct http_client *client = sock->client;
-    curl_socket_t fd = sock->fd;
-    int running;
-    int mask = 0;
-
-    if ((events & DYN_FAILED) != 0) {
-        sock->armed = 0;
-        mask |= CURL_CSELECT_ERR;
-    }
-    if (sock->wanted == 0) {
-        /* The other side ended a kept connection; curl finds that out before it uses it again. */
-        dyn_watch_set(sock->watch, 0);
-        sock->armed = 0;
-        return;
-    }
-    mask |= (events & DYN_READABLE) != 0 ? CURL_CSELECT_IN : 0;
-    mask |= (events & DYN_WRITABLE) != 0 ? CURL_CSELECT_OUT : 0;
-    curl_multi_socket_action(client->multi, fd, mask, &running);
-
-    sock = client->sockets[fd];
-    if (sock != NULL && sock->wanted != 0 && sock->armed == 0) {
-        sock->armed = sock->wanted;
-        dyn_watch_set(sock->watch, sock->armed);
-    }
-    client_drain(client);
-}
-
-static bool sockets_reserve(struct http_client *client, curl_socket_t fd)
-{
-    size_t need = (size_t)fd + 1;
-    size_t cap = client->sockets_cap != 0 ? client->sockets_cap : 64;
-    if (need <= client->sockets_cap) {
-        return true;
-    }
-    while (cap < need) {
-        cap *= 2;
-    }
-    if (cap > SOCKETS_MAX) {
-        return false;
-    }
-    struct http_socket **sockets = realloc(client->sockets, cap * sizeof(struct http_socket *));
-    if (sockets == NULL) {
-        return false;
-    }
-    for (size_t i = client->sockets_cap; i < cap; i++) {
-        sockets[i] = NULL;
-    }
-    client->sockets = sockets;
-    client->sockets_cap = cap;
-    return true;
-}
-
-static void socket_free(struct http_socket *sock)
-{
-    if (sock == NULL) {
-        return;
-    }
-    struct http_client *client = sock->client;
-    client->sockets[sock->fd] = NULL;
-    dyn_watch_free(sock->watch);
-    free(sock);
-}
-
-static struct http_socket *socket_new(struct http_client *client, curl_socket_t fd, bool ours)
-{
-    if (!sockets_reserve(client, fd)) {
-        return NULL;
-    }
-    /* A number that comes again was closed behind our back: what we knew of it is void. */
-    socket_free(client->sockets[fd]);
-    struct http_socket *sock = calloc(1, sizeof(*sock));
-    if (sock == NULL) {
-        return NULL;
-    }
-    sock->watch = dyn_watch_new(client->loop, fd, socket_ready, sock);
-    if (sock->watch == NULL) {
-        free(sock);
-        return NULL;
-    }
-    sock->client = client;
-    sock->fd = fd;
-    sock->ours = ours;
-    client->sockets[fd] = sock;
-    return sock;
-}
-
-/* CURLOPT_OPENSOCKETFUNCTION: closed on exec, and given up when sent data is not acknowledged. */
-static curl_socket_t socket_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
-{
-    struct http_client *client = arg;
-    (void)purpose;
-    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK,
-                    address->protocol);
-    if (fd < 0) {
-        return CURL_SOCKET_BAD;
-    }
-    unsigned int timeout_ms = DYN_HTTP_USER_TIMEOUT_MS;
-    if (setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms)) != 0 ||
-        socket_new(client, fd, true) == NULL) {
-        close(fd);
-        return CURL_SOCKET_BAD;
-    }
-    return fd;
-}
-
-static int socket_close(void *arg, curl_socket_t fd)
-{
-    struct http_client *client = arg;
-    if ((size_t)fd < client->sockets_cap) {
-        socket_free(client->sockets[fd]);
-    }
-    return close(fd);
-}
-
-/* CURLMOPT_SOCKETFUNCTION. The watch of a connection of ours outlives the transfer: what it was
-   set to stays, so that the next request on it needs no system call. */
-static int socket_wanted(CURL *curl, curl_socket_t fd, int what, void *arg, void *socket_arg)
-{
-    static const int events[] = {[CURL_POLL_IN] = DYN_READABLE,
-                                 [CURL_POLL_OUT] = DYN_WRITABLE,
-                                 [CURL_POLL_INOUT] = DYN_READABLE | DYN_WRITABLE};
-    struct http_client *client = arg;
-    struct http_socket *sock = (size_t)fd < client->sockets_cap ? client->sockets[fd] : NULL;
-    (void)curl;
-    (void)socket_arg;
-
-    if (what == CURL_POLL_REMOVE) {
-        if (sock != NULL && !sock->ours) {
-            socket_free(sock);
-        } else if (sock != NULL) {
-            sock->wanted = 0;
-        }
-        return 0;
-    }
-    if (sock == NULL) {
-        sock = socket_new(client, fd, false);
-    }
-    if (sock == NULL) {
-        return 0; /* no memory: the transfer's time will run out, an error here would end them all
-                   */
-    }
-    sock->wanted = events[what];
-    if (sock->armed != sock->wanted) {
-        sock->armed = sock->wanted;
-        dyn_watch_set(sock->watch, sock->armed);
-    }
-    return 0;
-}
-
-/* Nothing is in flight: kept connections must not keep the loop alive. */
-static void sockets_rest(struct http_client *client)
-{
-    for (size_t fd = 0; fd < client->sockets_cap; fd++) {
-        struct http_socket *sock = client->sockets[fd];
-        if (sock != NULL && sock->wanted == 0 && sock->armed != 0) {
-            dyn_watch_set(sock->watch, 0);
-            sock->armed = 0;
-        }
-    }
-}
-
-/* CURLMOPT_TIMERFUNCTION, which curl calls only when the time changed. */
-static int timer_wanted(CURLM *multi, long timeout_ms, void *arg)
-{
-    struct http_client *client = arg;
-    (void)multi;
-    if (timeout_ms < 0) {
-        dyn_timer_stop(client->curl_timer);
-    } else {
-        dyn_timer_start(client->curl_timer, timeout_ms, 0);
-    }
-    return 0;
-}
-
-static void timer_rang(void *arg)
-{
-    struct http_client *client = arg;
-    int running;
-    curl_multi_socket_action(client->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-    client_drain(client);
-}
-
-/* ---- what curl tells of a transfer ---- */
-
-static size_t answer_write(char *bytes, size_t size, size_t count, void *arg)
-{
-    struct http_transfer *transfer = ((struct http_easy *)arg)->transfer;
-    struct dyn_str part = {bytes, size * count};
-    bool ok = transfer->verdict == DYN_OK && http_transfer_add_body(transfer, part);
-    return ok ? part.len : CURL_WRITEFUNC_ERROR;
-}
-
-static size_t answer_header(char *bytes, size_t size, size_t count, void *arg)
-{
-    struct http_transfer *transfer = ((struct http_easy *)arg)->transfer;
-    struct dyn_str line = {bytes, size * count};
-    bool ok = transfer->verdict == DYN_OK && http_transfer_add_header(transfer, line);
-    return ok ? line.len : CURL_WRITEFUNC_ERROR;
-}
-
-static int transfer_before_send(void *arg, char *ip, char *local_ip, int port, int local_port)
-{
-    struct http_transfer *transfer = ((struct http_easy *)arg)->transfer;
-    (void)ip;
-    (void)local_ip;
-    (void)port;
-    (void)local_port;
-    if (transfer->verdict != DYN_OK) {
-        return CURL_PREREQFUNC_ABORT;
-    }
-    if (transfer->before_send != NULL && !transfer->before_send(transfer->arg)) {
-        transfer->verdict = DYN_REFUSED;
-        return CURL_PREREQFUNC_ABORT;
-    }
-    transfer->sent = true;
-    return CURL_PREREQFUNC_OK;
-}
-
-/* ---- curl handles ---- */
-
-static bool easy_set_safety(CURL *curl, struct http_client *client)
-{
-    return curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_PROXY, "") == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_NOPROXY, "*") == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_HTTP09_ALLOWED, 0L) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
-           /* Without it a cancelled or late transfer waits here for its resolver's thread. */
-           curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK &&
-           /* HTTP/2 repeats refused streams and shares one connection among writes. */
-           curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) == CURLE_OK &&
-           (client->ca_file == NULL ||
-            curl_easy_setopt(curl, CURLOPT_CAINFO, client->ca_file) == CURLE_OK) &&
-           curl_easy_setopt(curl, CURLOPT_USERAGENT, client->user_agent) == CURLE_OK;
-}
-
-static bool easy_set_callbacks(CURL *curl, struct http_easy *easy, struct http_client *client)
-{
-    return curl_easy_setopt(curl, CURLOPT_PRIVATE, (void *)easy) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_SHARE, client->share) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, easy->error) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, answer_write) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_WRITEDATA, (void *)easy) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, answer_header) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_HEADERDATA, (void *)easy) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_PREREQFUNCTION, transfer_before_send) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_PREREQDATA, (void *)easy) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, socket_open) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, (void *)client) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_CLOSESOCKETFUNCTION, socket_close) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_CLOSESOCKETDATA, (void *)client) == CURLE_OK;
-}
-
-static void easy_free(struct http_easy *easy)
-{
-    if (easy != NULL) {
-        curl_easy_cleanup(easy->curl);
-        free(easy);
-    }
-}
-
-static struct http_easy *easy_take(struct http_client *client)
-{
-    struct http_easy *easy = client->idle_easies;
-    if (easy != NULL) {
-        client->idle_easies = easy->next;
-        return easy;
-    }
-    easy = calloc(1, sizeof(*easy));
-    if (easy == NULL) {
-        return NULL;
-    }
-    easy->curl = curl_easy_init();
-    if (easy->curl == NULL || !easy_set_safety(easy->curl, client) ||
-        !easy_set_callbacks(easy->curl, easy, client)) {
-        easy_free(easy);
-        return NULL;
-    }
-    return easy;
-}
-
-static bool easy_set_request(struct http_easy *easy, struct http_transfer *transfer,
-                             int64_t left_ms)
-{
-    CURL *curl = easy->curl;
-    bool has_body = transfer->body != NULL;
-    long fresh = transfer->write ? 1 : 0;
-    for (size_t i = 0; i < transfer->lines_count; i++) {
-        easy->lines[i].data = transfer->lines[i];
-        easy->lines[i].next = i + 1 < transfer->lines_count ? &easy->lines[i + 1] : NULL;
-    }
-    /* The kind comes after the fields, which would make a POST of it. */
-    return curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)transfer->body_len) ==
-               CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_POSTFIELDS, transfer->body) == CURLE_OK &&
-           curl_easy_setopt(curl, has_body ? CURLOPT_POST : CURLOPT_HTTPGET, 1L) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, transfer->method) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_URL, transfer->url) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_HTTPHEADER, easy->lines) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, fresh) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_FORBID_REUSE, fresh) == CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)transfer->connect_timeout_ms) ==
-               CURLE_OK &&
-           curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)left_ms) == CURLE_OK;
-}
-
-/* ---- transfers ---- */
+/* ---- the pool of transfers ---- */
 
 static struct http_transfer *transfer_take(struct http_client *client)
 {
@@ -383,7 +24,7 @@ static struct http_transfer *transfer_take(struct http_client *client)
     return transfer;
 }
 
-static void transfer_give(struct http_transfer *transfer)
+void http_client_give(struct http_transfer *transfer)
 {
     struct http_client *client = transfer->client;
     if (client->idle_transfers_count >= client->queue.active_max) {
@@ -396,87 +37,6 @@ static void transfer_give(struct http_transfer *transfer)
     client->idle_transfers_count++;
 }
 
-/* Lend it a curl handle and set it going. On failure it is as it was. */
-static dyn_err transfer_run(struct http_transfer *transfer)
-{
-    struct http_client *client = transfer->client;
-    struct http_easy *easy = easy_take(client);
-    if (easy == NULL) {
-        return DYN_NOMEM;
-    }
-    int64_t left_ms = transfer->started_ms + transfer->total_timeout_ms - dyn_clock_boot_ms();
-    easy->transfer = transfer;
-    easy->error[0] = '\0';
-    if (!easy_set_request(easy, transfer, left_ms > 1 ? left_ms : 1) ||
-        curl_multi_add_handle(client->multi, easy->curl) != CURLM_OK) {
-        easy_free(easy);
-        return DYN_NOMEM;
-    }
-    transfer->easy = easy;
-    http_queue_enter(&client->queue, transfer->slot);
-    return DYN_OK;
-}
-
-/* Take the curl handle back. */
-static void transfer_stop(struct http_transfer *transfer)
-{
-    struct http_client *client = transfer->client;
-    struct http_easy *easy = transfer->easy;
-    curl_multi_remove_handle(client->multi, easy->curl);
-    easy->transfer = NULL;
-    easy->next = client->idle_easies;
-    client->idle_easies = easy;
-    transfer->easy = NULL;
-    http_queue_leave(&client->queue, transfer->slot);
-}
-
-/* Curl's own words where they say more than the code and can hold nothing but host and port. */
-static const char *curl_words(CURLcode code, const char *buffer)
-{
-    bool detailed = code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_CONNECT ||
-                    code == CURLE_SSL_CONNECT_ERROR || code == CURLE_PEER_FAILED_VERIFICATION;
-    return detailed && buffer[0] != '\0' ? buffer : curl_easy_strerror(code);
-}
-
-static dyn_err verdict_of(const struct http_transfer *transfer, CURLcode code)
-{
-    if (transfer->verdict != DYN_OK) {
-        return transfer->verdict;
-    }
-    if (code == CURLE_OK) {
-        return DYN_OK;
-    }
-    /* CURLE_OUT_OF_MEMORY, too: curl says so of a header line that is too long. */
-    return code == CURLE_OPERATION_TIMEDOUT ? DYN_TIMEOUT : DYN_IO;
-}
-
-/* The only place that calls `done`. */
-static void transfer_finish(struct http_transfer *transfer, CURLcode code)
-{
-    struct dyn_error error = {""};
-    struct http_answer answer = {.sent = transfer->sent, .error = error.text};
-
-    transfer->finishing = true;
-    answer.elapsed_ms = dyn_clock_boot_ms() - transfer->started_ms;
-    answer.err = verdict_of(transfer, code);
-    if (answer.err != DYN_OK) {
-        const char *words = transfer->easy != NULL ? transfer->easy->error : "";
-        http_transfer_explain(transfer, answer.err, curl_words(code, words), &error);
-    } else {
-        curl_easy_getinfo(transfer->easy->curl, CURLINFO_RESPONSE_CODE, &answer.status);
-        answer.body = dyn_buf_str(&transfer->answer_body);
-        answer.headers = &transfer->answer_headers;
-    }
-    if (transfer->list != NULL) {
-        http_list_remove(transfer);
-    }
-    if (transfer->easy != NULL) {
-        transfer_stop(transfer);
-    }
-    transfer->done(transfer->arg, &answer);
-    transfer_give(transfer);
-}
-
 /* ---- ends that curl does not tell of ---- */
 
 static void ended_push(struct http_transfer *transfer, dyn_err verdict)
@@ -487,11 +47,11 @@ static void ended_push(struct http_transfer *transfer, dyn_err verdict)
     dyn_timer_start(client->ended_timer, 0, 0);
 }
 
-static void queue_start(struct http_client *client)
+void http_client_start_waiting(struct http_client *client)
 {
     struct http_transfer *transfer;
     while ((transfer = http_queue_next(&client->queue)) != NULL) {
-        dyn_err err = transfer_run(transfer);
+        dyn_err err = http_curl_run(transfer);
         if (err != DYN_OK) {
             ended_push(transfer, err);
         }
@@ -512,37 +72,9 @@ static void queue_sweep(void *arg)
     }
 }
 
-static void ended_drain(struct http_client *client)
-{
-    while (client->ended.first != NULL) {
-        transfer_finish(client->ended.first, CURLE_ABORTED_BY_CALLBACK);
-    }
-}
-
 static void ended_rang(void *arg)
 {
-    client_drain(arg);
-}
-
-/* Hand out what ended, then start what waited for it. */
-static void client_drain(struct http_client *client)
-{
-    CURLMsg *message;
-    int left;
-    client->delivering = true;
-    while ((message = curl_multi_info_read(client->multi, &left)) != NULL) {
-        struct http_easy *easy = NULL;
-        CURLcode code = message->data.result;
-        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &easy);
-        DYN_ASSERT(easy != NULL && easy->transfer != NULL);
-        transfer_finish(easy->transfer, code);
-    }
-    ended_drain(client);
-    client->delivering = false;
-    queue_start(client);
-    if (client->queue.active == 0) {
-        sockets_rest(client);
-    }
+    http_curl_drain(arg);
 }
 
 /* ---- requests ---- */
@@ -555,7 +87,7 @@ static void transfer_wait(struct http_transfer *transfer)
         dyn_timer_start(client->queue_timer, QUEUE_SWEEP_MS, QUEUE_SWEEP_MS);
     }
     if (!client->delivering) {
-        queue_start(client);
+        http_client_start_waiting(client);
     }
 }
 
@@ -577,7 +109,7 @@ dyn_err http_start(struct http_client *client, const struct http_request *reques
     if (!http_queue_is_free(&client->queue, transfer->slot)) {
         transfer_wait(transfer);
     } else {
-        err = transfer_run(transfer);
+        err = http_curl_run(transfer);
         if (err != DYN_OK) {
             dyn_error_set(error, err, "no memory for an HTTP request");
             goto fail;
@@ -589,7 +121,7 @@ dyn_err http_start(struct http_client *client, const struct http_request *reques
     return DYN_OK;
 
 fail:
-    transfer_give(transfer);
+    http_client_give(transfer);
     return err;
 }
 
@@ -608,33 +140,31 @@ void http_cancel(struct http_transfer *transfer)
 
 /* ---- the client ---- */
 
-static bool multi_setup(struct http_client *client)
-{
-    CURLM *multi = client->multi;
-    return curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, socket_wanted) == CURLM_OK &&
-           curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, (void *)client) == CURLM_OK &&
-           curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, timer_wanted) == CURLM_OK &&
-           curl_multi_setopt(multi, CURLMOPT_TIMERDATA, (void *)client) == CURLM_OK &&
-           curl_multi_setopt(multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING) == CURLM_OK &&
-           curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, client->queue.active_max) == CURLM_OK &&
-           curl_share_setopt(client->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION) ==
-               CURLSHE_OK;
-}
-
 static long or_default_long(long value, long fallback)
 {
     return value > 0 ? value : fallback;
 }
 
+/* All that is not curl's. */
+static void client_destroy(struct http_client *client)
+{
+    while (client->idle_transfers != NULL) {
+        struct http_transfer *transfer = client->idle_transfers;
+        client->idle_transfers = transfer->next;
+        http_transfer_free(transfer);
+    }
+    dyn_timer_free(client->ended_timer);
+    dyn_timer_free(client->queue_timer);
+    free(client->user_agent);
+    free(client->ca_file);
+    free(client);
+}
+
 struct http_client *http_client_new(struct dyn_loop *loop,
                                     const struct http_client_options *options)
 {
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
-        return NULL;
-    }
     struct http_client *client = calloc(1, sizeof(*client));
     if (client == NULL) {
-        curl_global_cleanup();
         return NULL;
     }
     const char *user_agent = "dynosaur/" DYN_VERSION;
@@ -653,58 +183,28 @@ struct http_client *http_client_new(struct dyn_loop *loop,
         }
     }
     client->user_agent = strdup(user_agent);
-    client->multi = curl_multi_init();
-    client->share = curl_share_init();
-    client->curl_timer = dyn_timer_new(loop, timer_rang, client);
     client->ended_timer = dyn_timer_new(loop, ended_rang, client);
     client->queue_timer = dyn_timer_new(loop, queue_sweep, client);
-    if (client->user_agent == NULL || client->multi == NULL || client->share == NULL ||
-        client->curl_timer == NULL || client->ended_timer == NULL || client->queue_timer == NULL ||
-        !multi_setup(client)) {
+    if (client->user_agent == NULL || client->ended_timer == NULL || client->queue_timer == NULL ||
+        !http_curl_init(client)) {
         goto fail;
     }
     return client;
 
 fail:
-    http_client_free(client);
+    client_destroy(client);
     return NULL;
 }
 
-/* Kept connections close through socket_close(), so the client stays until curl is gone. */
 void http_client_free(struct http_client *client)
 {
     if (client == NULL) {
         return;
     }
     DYN_ASSERT(!client->delivering);
-    ended_drain(client);
+    http_curl_drain_ended(client);
     DYN_ASSERT(client->queue.active == 0);
     DYN_ASSERT(client->queue.waiting == 0);
-    while (client->idle_easies != NULL) {
-        struct http_easy *easy = client->idle_easies;
-        client->idle_easies = easy->next;
-        easy_free(easy);
-    }
-    if (client->multi != NULL) {
-        curl_multi_cleanup(client->multi);
-    }
-    if (client->share != NULL) {
-        curl_share_cleanup(client->share);
-    }
-    for (size_t fd = 0; fd < client->sockets_cap; fd++) {
-        socket_free(client->sockets[fd]);
-    }
-    while (client->idle_transfers != NULL) {
-        struct http_transfer *transfer = client->idle_transfers;
-        client->idle_transfers = transfer->next;
-        http_transfer_free(transfer);
-    }
-    dyn_timer_free(client->curl_timer);
-    dyn_timer_free(client->ended_timer);
-    dyn_timer_free(client->queue_timer);
-    free(client->sockets);
-    free(client->user_agent);
-    free(client->ca_file);
-    free(client);
-    curl_global_cleanup();
+    http_curl_fini(client);
+    client_destroy(client);
 }

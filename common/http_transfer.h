@@ -1,7 +1,7 @@
 /*
  * http_transfer: a request while it lives: what was copied of it and what came of its answer.
  *
- * Private to http.c and http_queue.c. A transfer is in one list at most.
+ * Private to the client, see http_internal.h. A transfer is in one list at most.
  */
 #ifndef DYN_COMMON_HTTP_TRANSFER_H
 #define DYN_COMMON_HTTP_TRANSFER_H
