@@ -40,7 +40,6 @@ struct replay {
     struct entry_id first;    /* of the values */
     struct entry_id last;     /* of the values */
     struct entry_id now;      /* the entry at work */
-    bool judged;              /* it lies behind the first full window */
     struct dyn_buf bytes;     /* what the fold gives, encoded */
     struct dyn_buf different; /* the last target given that was not equal */
     uint64_t values, malformed, unpublished;
@@ -61,10 +60,9 @@ static int replay_compare(const void *a, const void *b)
 static void replay_take_target(struct replay *replay, size_t entry, const struct target *target)
 {
     enum replay_verdict verdict = REPLAY_MISSING;
-    int64_t full_ms = (int64_t)replay->first.ms + replay->config->longest_window_ms;
     if (target->config != replay->config->hash) {
         verdict = REPLAY_OTHER;
-    } else if ((int64_t)target->decided.ms < full_ms) {
+    } else if (entry_id_compare(target->decided, replay->first) < 0) {
         verdict = REPLAY_EARLY;
     } else if (entry_id_compare(target->decided, replay->last) > 0) {
         verdict = REPLAY_LATE;
@@ -118,6 +116,15 @@ static dyn_err replay_collect(struct replay *replay)
 
 /* ---- comparing ---- */
 
+/* A recording begins in the middle of a log: what was said before it counts for one window more
+ * than it takes until every input of the controller has been heard again. */
+static bool replay_is_early(const struct replay *replay, uint64_t controller)
+{
+    int64_t heard = fold_heard_since(replay->fold, controller);
+    return heard == INT64_MAX ||
+           (int64_t)replay->now.ms < heard + replay->config->longest_window_ms;
+}
+
 /* What the fold gives now, against what was recorded of this entry and controller. True: some
  * recorded target is of this controller. */
 static bool replay_match(struct replay *replay, const struct target *target)
@@ -147,7 +154,7 @@ static void replay_given(void *arg, const struct target *target, bool changed)
 {
     struct replay *replay = arg;
     bool found = replay_match(replay, target);
-    replay->unpublished += changed && !found && replay->judged;
+    replay->unpublished += changed && !found && !replay_is_early(replay, target->controller);
 }
 
 static void replay_restated(void *arg, const struct target *target, bool changed)
@@ -218,6 +225,10 @@ static void replay_settle(struct replay *replay)
             fold_restate(replay->fold, recorded->controller, &out) != DYN_OK) {
             recorded->verdict = REPLAY_MISSING;
         }
+        bool compared = open || recorded->verdict == REPLAY_EQUAL;
+        if (order == 0 && compared && replay_is_early(replay, recorded->controller)) {
+            recorded->verdict = REPLAY_EARLY;
+        }
         if (recorded->verdict == REPLAY_MISSING || recorded->verdict == REPLAY_DIFFERENT) {
             replay_tell(replay, recorded);
         }
@@ -229,14 +240,12 @@ static void replay_settle(struct replay *replay)
 static void replay_fold(struct replay *replay)
 {
     struct fold_out out = {.target = replay_given, .arg = replay};
-    int64_t full_ms = (int64_t)replay->first.ms + replay->config->longest_window_ms;
     for (size_t i = 0; i < replay->recording->count; i++) {
         const struct recording_entry *entry = &replay->recording->entries[i];
         if (entry->stream != RECORDING_VALUES) {
             continue;
         }
         replay->now = entry->id;
-        replay->judged = (int64_t)entry->id.ms >= full_ms;
         if (fold_entry(replay->fold, replay->reader, entry->id, entry->message, &out) != DYN_OK) {
             replay->malformed++;
         }
@@ -263,8 +272,8 @@ static int replay_print(const struct replay *replay)
     printf("  equal        %" PRIu64 "\n", verdicts[REPLAY_EQUAL]);
     printf("  different    %" PRIu64 " (%" PRIu64 " decided where the fold decides nothing)\n",
            different, verdicts[REPLAY_MISSING]);
-    printf("not judged     %" PRIu64 " before the first full window (%" PRId64 " s), %" PRIu64
-           " behind the last entry, %" PRIu64 " of another configuration\n",
+    printf("not judged     %" PRIu64 " before the first full window of every input (%" PRId64
+           " s), %" PRIu64 " behind the last entry, %" PRIu64 " of another configuration\n",
            verdicts[REPLAY_EARLY], replay->config->longest_window_ms / 1000, verdicts[REPLAY_LATE],
            verdicts[REPLAY_OTHER]);
     printf("not published  %" PRIu64 " (coalesced, or decided while nobody led)\n",

@@ -246,7 +246,11 @@ static void fold_sample(struct fold *fold, const struct sample *sample, int64_t 
     int64_t at = now > sample->age_ms ? now - sample->age_ms : 0;
     fold->counts.late += at < input->window.last_at;
     struct window_rule rule = fold_rule(input->config);
+    bool heard = input->window.good_at != WINDOW_NEVER;
     window_add(&input->window, &rule, at, now, sample->value);
+    if (!heard && input->window.good_at != WINDOW_NEVER) {
+        input->born_at = now;
+    }
     fold_rise(fold, &fold->plan.controllers[input->controller], sample->value, input, now, out);
 }
 
@@ -394,6 +398,18 @@ void fold_tick(struct fold *fold, struct entry_id id, const struct tick *tick,
         fold_tick_controller(fold, c, now, before, out);
     }
     fold_keyframes(fold, now, out);
+}
+
+int64_t fold_heard_since(const struct fold *fold, uint64_t controller)
+{
+    const struct fold_controller *found = fold_plan_controller(&fold->plan, controller);
+    int64_t since = found != NULL ? 0 : INT64_MAX;
+    for (uint32_t i = 0; found != NULL && i < found->inputs_count; i++) {
+        const struct fold_input *input = &fold->plan.inputs[found->first_input + i];
+        int64_t heard = input->window.good_at != WINDOW_NEVER ? input->born_at : INT64_MAX;
+        since = heard > since ? heard : since;
+    }
+    return since;
 }
 
 dyn_err fold_restate(struct fold *fold, uint64_t controller, const struct fold_out *out)

@@ -69,6 +69,10 @@ dyn_err fold_entry(struct fold *fold, struct pack_reader *reader, struct entry_i
 DYN_NODISCARD dyn_err fold_restate(struct fold *fold, uint64_t controller,
                                    const struct fold_out *out);
 
+/** The log ms since which every input of the controller has been heard; INT64_MAX: one never was,
+ * or it is not of this partition. What happened before lies at most one window behind that. */
+int64_t fold_heard_since(const struct fold *fold, uint64_t controller);
+
 const struct config *fold_config(const struct fold *fold);
 
 uint64_t fold_epoch(const struct fold *fold); /* the highest seen; 0: none */

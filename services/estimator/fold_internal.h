@@ -19,7 +19,8 @@ struct fold_input {
     struct window window;
     const struct config_input *config;
     char *reason;    /* the last failed poll's words, owned; NULL: the last poll was good */
-    int64_t born_at; /* log ms of the first entry folded with it; WINDOW_NEVER: none yet */
+    int64_t born_at; /* log ms of the first entry folded with it, once it was heard that of its
+                        first good sample in time; WINDOW_NEVER: none yet */
     int64_t told_at; /* log ms at which its outage was last told */
     uint32_t controller;
     uint8_t told; /* enum fold_lag that was told */

@@ -603,6 +603,21 @@ START_TEST(what_a_batch_says_is_lost_counts_once_however_often_it_is_sent)
 }
 END_TEST
 
+START_TEST(a_controller_is_heard_since_its_last_input_was)
+{
+    ck_assert_int_eq(fold_heard_since(fold, SHOP), INT64_MAX);
+    tick(600);
+    say(610, SERIES_USERS, 5);
+    say_failure(620, SERIES_RPM);
+    send_at(625000, SERIES_RPM, 61000, SAMPLE_GOOD, 7); /* late: it covers nothing */
+    ck_assert_int_eq(fold_heard_since(fold, SHOP), INT64_MAX);
+    say(630, SERIES_RPM, 5);
+    say(640, SERIES_USERS, 5);
+    ck_assert_int_eq(fold_heard_since(fold, SHOP), 630000);
+    ck_assert_int_eq(fold_heard_since(fold, 4711), INT64_MAX);
+}
+END_TEST
+
 START_TEST(samples_of_unknown_series_are_counted_and_skipped)
 {
     run(600, 660, 901);
@@ -871,6 +886,7 @@ int main(void)
     tcase_add_test(tests, reports_come_each_interval_with_values_and_maxima);
     tcase_add_test(tests, a_hole_in_a_collectors_sequence_is_told);
     tcase_add_test(tests, what_a_batch_says_is_lost_counts_once_however_often_it_is_sent);
+    tcase_add_test(tests, a_controller_is_heard_since_its_last_input_was);
     tcase_add_test(tests, samples_of_unknown_series_are_counted_and_skipped);
     tcase_add_test(tests, malformed_entries_are_counted_and_change_nothing);
     tcase_add_test(tests, a_fall_comes_between_samples_when_the_window_says_so);
