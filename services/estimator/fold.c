@@ -48,7 +48,11 @@ void fold_counts(const struct fold *fold, struct fold_counts *out)
     *out = fold->counts;
     out->controllers = fold->plan.controllers_count;
     out->inputs = fold->plan.inputs_count;
-    out->bytes = sizeof(*fold) + fold_plan_bytes(&fold->plan);
+}
+
+size_t fold_bytes(const struct fold *fold)
+{
+    return sizeof(*fold) + fold_plan_bytes(&fold->plan);
 }
 
 /* ---- decisions: pure functions of windows, configuration, pins and time ---- */

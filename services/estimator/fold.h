@@ -80,8 +80,10 @@ struct entry_id fold_last(const struct fold *fold);
 
 struct fold_counts {
     uint64_t samples, good, failed, unknown, late, lost, malformed, ticks, ticks_ignored, jumps;
-    size_t controllers, inputs, bytes; /* bytes: all memory of the fold but the configuration */
+    size_t controllers, inputs;
 };
 void fold_counts(const struct fold *fold, struct fold_counts *out);
+/** All memory of the fold but the configuration; every input is looked at. */
+size_t fold_bytes(const struct fold *fold);
 
 #endif

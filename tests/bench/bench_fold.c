@@ -70,17 +70,14 @@ static double trace_bytes(const struct trace *trace)
     struct config none = {.apps = &apps_of[1], .apps_count = 1, .hash = 1};
     struct fold *fold = fold_new(&one, 0);
     struct fold *bare = fold_new(&none, 0);
-    struct fold_counts with;
-    struct fold_counts without;
-    fold_counts(bare, &without);
+    size_t without = fold_bytes(bare);
     double sum = 0;
     for (size_t i = 0; i < trace->count; i++) {
         struct sample sample = {.series = 1, .value = trace->rows[i].value};
         struct batch batch = {.member = DYN_STR("b"), .seq = i + 1, .count = 1};
         fold_batch(fold, (struct entry_id){(uint64_t)trace->rows[i].at_ms, 0}, &batch, &sample,
                    &mute);
-        fold_counts(fold, &with);
-        sum += (double)(with.bytes - without.bytes + INDEX_BYTES);
+        sum += (double)(fold_bytes(fold) - without + INDEX_BYTES);
     }
     fold_free(fold);
     fold_free(bare);
