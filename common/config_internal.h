@@ -81,7 +81,6 @@ const struct config_template *config_template_copy(struct config_arena *arena,
                                                    const struct config_template *from);
 const char *config_template_shown(struct config_arena *arena,
                                   const struct config_template *template);
-bool config_template_is_literal(const struct config_template *template);
 bool config_template_equal(const struct config_template *a, const struct config_template *b);
 DYN_NODISCARD dyn_err config_template_resolve(const struct config_template *template,
                                               struct dyn_buf *out, struct dyn_error *error);

@@ -214,11 +214,6 @@ const char *config_template_shown(struct config_arena *arena,
     return shown;
 }
 
-bool config_template_is_literal(const struct config_template *template)
-{
-    return template->count == 1 && template->pieces[0].kind == CONFIG_PIECE_LITERAL;
-}
-
 static bool text_equal(const char *a, const char *b)
 {
     return (a == NULL) == (b == NULL) && (a == NULL || strcmp(a, b) == 0);

@@ -50,6 +50,16 @@ int cli_usage(const struct cli_command *command, const char *format, ...)
     return CLI_USAGE;
 }
 
+bool cli_take_file(const struct cli_command *command, const char *value, const char **file)
+{
+    if (*file != NULL) {
+        (void)cli_usage(command, "one FILE, please, and not also %s", value);
+        return false;
+    }
+    *file = value;
+    return true;
+}
+
 int cli_failed(const struct cli_command *command, const char *format, ...)
 {
     va_list args;

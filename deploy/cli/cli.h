@@ -65,6 +65,9 @@ int cli_args_next(struct cli_args *args);
 
 /** Say what is wrong with the command line and how it would be right; always CLI_USAGE. */
 int cli_usage(const struct cli_command *command, const char *format, ...) DYN_PRINTF(2, 3);
+/** Take a plain argument as the one FILE; false, and said as cli_usage() does, when there is one.
+ */
+bool cli_take_file(const struct cli_command *command, const char *value, const char **file);
 /** Say why the command failed; always CLI_FAILED. */
 int cli_failed(const struct cli_command *command, const char *format, ...) DYN_PRINTF(2, 3);
 /** A line on standard error that changes nothing. */

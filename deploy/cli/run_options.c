@@ -33,10 +33,9 @@ int run_options_parse(const struct cli_command *command, int argc, char **argv,
         case CLI_ARG_WRONG:
             return CLI_USAGE;
         case CLI_ARG_PLAIN:
-            if (out->file != NULL) {
-                return cli_usage(command, "one FILE, please, and not also %s", args.value);
+            if (!cli_take_file(command, args.value, &out->file)) {
+                return CLI_USAGE;
             }
-            out->file = args.value;
             break;
         case ONLINE_REDIS:
             out->redis = args.value;

@@ -188,10 +188,10 @@ static int run(const struct cli_command *self, int argc, char **argv)
         if (option == CLI_ARG_WRONG) {
             return CLI_USAGE;
         }
-        if (option == CLI_ARG_PLAIN && file == NULL) {
-            file = args.value;
-        } else if (option == CLI_ARG_PLAIN) {
-            return cli_usage(self, "one FILE, please, and not also %s", args.value);
+        if (option == CLI_ARG_PLAIN) {
+            if (!cli_take_file(self, args.value, &file)) {
+                return CLI_USAGE;
+            }
         } else if (option == OPTION_WAIT) {
             if (!cli_number(self, "--wait", args.value, 0, WAIT_MAX_S, &wait_s)) {
                 return CLI_USAGE;

@@ -60,11 +60,10 @@ static int run_status(const struct cli_command *self, int argc, char **argv)
         if (option == CLI_ARG_WRONG) {
             return CLI_USAGE;
         }
-        if (option == CLI_ARG_PLAIN && file != NULL) {
-            return cli_usage(self, "one FILE, please, and not also %s", args.value);
-        }
         if (option == CLI_ARG_PLAIN) {
-            file = args.value;
+            if (!cli_take_file(self, args.value, &file)) {
+                return CLI_USAGE;
+            }
         } else if (!online_option(&online, option, args.value)) {
             all = all || option == OPTION_ALL;
             json = json || option == OPTION_JSON;
@@ -160,11 +159,10 @@ static int run_watch(const struct cli_command *self, int argc, char **argv)
         if (option == CLI_ARG_WRONG) {
             return CLI_USAGE;
         }
-        if (option == CLI_ARG_PLAIN && file != NULL) {
-            return cli_usage(self, "one FILE, please, and not also %s", args.value);
-        }
         if (option == CLI_ARG_PLAIN) {
-            file = args.value;
+            if (!cli_take_file(self, args.value, &file)) {
+                return CLI_USAGE;
+            }
         } else if (option == OPTION_FOR || option == OPTION_EVERY) {
             int64_t *out = option == OPTION_FOR ? &for_s : &every_s;
             if (!cli_number(self, option == OPTION_FOR ? "--for" : "--every", args.value, 1, PAST,

@@ -126,11 +126,10 @@ static int arguments_read(struct telling *telling, int argc, char **argv)
         if (option == CLI_ARG_WRONG) {
             return CLI_USAGE;
         }
-        if (option == CLI_ARG_PLAIN && telling->file != NULL) {
-            return cli_usage(telling->command, "one FILE, please, and not also %s", args.value);
-        }
         if (option == CLI_ARG_PLAIN) {
-            telling->file = args.value;
+            if (!cli_take_file(telling->command, args.value, &telling->file)) {
+                return CLI_USAGE;
+            }
         } else if (option == OPTION_LAST) {
             if (!cli_number(telling->command, "--last", args.value, 1, LAST_MAX, &telling->last)) {
                 return CLI_USAGE;
