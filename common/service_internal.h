@@ -1,7 +1,9 @@
 /*
  * service_internal: what the files of the service skeleton share.
  *
- * service.c          the life of a program, its signals, its HTTP
+ * service.c          the whole of a main()
+ * service_run.c      the life of a service in its loop, its signals
+ * service_http.c     what it answers over HTTP
  * service_options.c  the command line
  * service_process.c  what is asked of the kernel at start
  * service_redis.c    the command connection, and what `setup` stored
@@ -50,6 +52,9 @@ DYN_NODISCARD bool service_process_follow(const struct service_options *options)
  * status, in the parent when the child has ended; false in the process that is to do the work.
  */
 DYN_NODISCARD bool service_process_split(int *out_status);
+
+/** SIGALRM, which ends the process, in so many seconds; 0 takes it back. */
+void service_process_alarm(unsigned seconds);
 
 /* ---- events that wait ---- */
 
@@ -106,6 +111,22 @@ struct service_run {
 
     struct service_events events;
 };
+
+/* ---- a run: all that service_main() does around its loop ---- */
+
+enum {
+    SERVICE_EXIT_CONFIG = 2
+};
+
+/** Make it and start it: what follows happens in its loop, unless `stopping` is set already. NULL:
+ *  the log says why, and *out_status is the exit status. */
+DYN_NODISCARD struct service_run *service_run_begin(const struct service_ops *ops,
+                                                    const struct service_options *options,
+                                                    int *out_status);
+/** After the loop ended. The exit status. */
+int service_run_end(struct service_run *run);
+
+DYN_NODISCARD dyn_err service_http_start(struct service_run *run, struct dyn_error *error);
 
 DYN_NODISCARD dyn_err service_redis_start(struct service_run *run, struct dyn_error *error);
 void service_redis_stop(struct service_run *run);

@@ -78,3 +78,8 @@ bool service_process_split(int *out_status)
     }
     return false;
 }
+
+void service_process_alarm(unsigned seconds)
+{
+    (void)alarm(seconds);
+}
