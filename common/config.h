@@ -220,6 +220,18 @@ struct config_sink {
     size_t app; /* index into apps, or SIZE_MAX: for all */
 };
 
+/* redis.lease: how leases and membership keep time; all in ms. Shorter for tests; what would break
+   the protocol is refused. Every program of a fleet must have the same. */
+struct config_lease {
+    int64_t renew_ms;          /* 3000: a holder renews that often */
+    int64_t estimator_wait_ms; /* 8000: a partition's lease must stand still that long; so must a
+                                  sink's */
+    int64_t hold_ms;           /* 12000: an actuator may write until its last renewal + this */
+    int64_t actuator_wait_ms;  /* 17000: an account's lease must stand still that long */
+    int64_t beat_ms;           /* 1500: a member beats that often */
+    int64_t gone_ms;           /* 6000: a member whose beats stand still that long is gone */
+};
+
 struct config_redis {
     struct config_secret url; /* redis://[user:password@]host:port/db, unix:///path; default
                                  redis://127.0.0.1:6379 */
@@ -227,6 +239,7 @@ struct config_redis {
     const char *prefix;       /* "dyn": letters, digits, '-', '_', ':' */
     uint32_t partitions;      /* 8 */
     int64_t max_bytes;        /* 32 MiB for all streams */
+    struct config_lease lease;
 };
 
 struct config {

@@ -126,6 +126,7 @@ extern const struct config_field config_keys_root[];     /* version: 2 */
 extern const struct config_field config_keys_app[];      /* the original's file; an app's file */
 extern const struct config_field config_keys_app_only[]; /* version: 2, an app: account, ... */
 extern const struct config_field config_keys_redis[];
+extern const struct config_field config_keys_lease[];
 extern const struct config_field config_keys_account[];
 extern const struct config_field config_keys_scaler[];
 extern const struct config_field config_keys_controller[]; /* name, type, input_plugins */
@@ -260,6 +261,12 @@ dyn_err config_inputs_read(struct config_loader *loader, const struct config_nod
 /** The map under `key`, NULL when absent or empty. */
 dyn_err config_map_get(struct config_loader *loader, const struct config_node *parent,
                        const char *key, const struct config_node **out);
+
+/* ---- config_lease.c ---- */
+
+/** `map` NULL: nothing is said, all as built in. */
+dyn_err config_lease_read(struct config_loader *loader, const struct config_node *map,
+                          struct config_lease *out);
 /** The list under `key`, of 1 to `most`. */
 dyn_err config_list_get(struct config_loader *loader, const struct config_node *map,
                         const char *key, size_t most, const struct config_node **out);

@@ -73,6 +73,26 @@ const struct config_field config_keys_redis[] = {
      .max = 1099511627776.0,
      .fallback = "33554432",
      .help = "of all streams together"},
+    SECTION("lease", "how leases and membership keep time"),
+    {.key = NULL},
+};
+
+#define FIELD_LEASE(name, least, most, built_in, words)                                       \
+    {                                                                                         \
+        .key = name, .type = CONFIG_SECONDS, .min = least, .max = most, .fallback = built_in, \
+        .help = words                                                                         \
+    }
+
+const struct config_field config_keys_lease[] = {
+    FIELD_LEASE("renew", 0.05, 60, "3", "a holder renews that often"),
+    FIELD_LEASE("estimator_wait", 0.2, 600, "8",
+                "a partition's or a sink's lease is taken when it stood still that long"),
+    FIELD_LEASE("hold", 0.2, 600, "12",
+                "an actuator writes no longer than that after its last renewal"),
+    FIELD_LEASE("actuator_wait", 0.2, 600, "17",
+                "an account's lease is taken when it stood still that long"),
+    FIELD_LEASE("beat", 0.05, 60, "1.5", "a member says that often that it lives"),
+    FIELD_LEASE("gone", 0.2, 600, "6", "a member that was silent that long is gone"),
     {.key = NULL},
 };
 

@@ -62,7 +62,12 @@ static dyn_err redis_read(struct config_loader *loader, const struct config_node
     redis->prefix = config_option(&options, "prefix")->as.s;
     redis->partitions = (uint32_t)config_option(&options, "partitions")->as.i;
     redis->max_bytes = config_option(&options, "max_bytes")->as.i;
-    return prefix_check(loader, map, redis->prefix);
+    err = prefix_check(loader, map, redis->prefix);
+    const struct config_node *lease = NULL;
+    if (err == DYN_OK && map != NULL) {
+        err = config_map_get(loader, map, "lease", &lease);
+    }
+    return err == DYN_OK ? config_lease_read(loader, lease, &redis->lease) : err;
 }
 
 /* Plain http carries the key in the open: for this machine, or a name that only a private network

@@ -124,6 +124,22 @@ static void services_print(struct printer *printer, const struct config *config)
     }
 }
 
+static void lease_print(struct printer *printer, const struct config_lease *lease)
+{
+    const struct {
+        const char *key;
+        int64_t ms;
+    } times[] = {
+        {"renew", lease->renew_ms}, {"estimator_wait", lease->estimator_wait_ms},
+        {"hold", lease->hold_ms},   {"actuator_wait", lease->actuator_wait_ms},
+        {"beat", lease->beat_ms},   {"gone", lease->gone_ms},
+    };
+    line_print(printer, NULL, "  lease:");
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
+        line_print(printer, NULL, "    %s: %.10gs", times[i].key, (double)times[i].ms / 1000);
+    }
+}
+
 void config_print(const struct config *config, FILE *out)
 {
     struct printer printer = {.out = out};
@@ -137,6 +153,7 @@ void config_print(const struct config *config, FILE *out)
     line_print(&printer, NULL, "  partitions: %u", config->redis.partitions);
     line_print(&printer, NULL, "  max_bytes: %lld", (long long)config->redis.max_bytes);
     line_print(&printer, NULL, "  needed_bytes: %lld", (long long)config_redis_bytes(config));
+    lease_print(&printer, &config->redis.lease);
     line_print(&printer, NULL, "heroku_api_url: %s", config->heroku_api_url);
     line_print(&printer, NULL, "accounts:");
     for (size_t i = 0; i < config->accounts_count; i++) {

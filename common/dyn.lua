@@ -8,6 +8,8 @@
 local PUBLISH_MAX = 256
 local MEMBERS_MAX = 1024
 local GONE_MAX = 64
+local SETTLE_MAX = 64
+local RUN_ID_MAX = 64
 
 local function is_number(text)
     return text ~= nil and #text <= 20 and (text == '0' or text:find('^[1-9]%d*$') ~= nil)
@@ -43,15 +45,16 @@ local function trim(stream, minid_ms, maxlen)
     end
 end
 
--- keys: lease. args: owner, seen epoch, seen beat. -> [epoch, cursor ms, cursor seq]
+-- keys: lease. args: owner, seen epoch, seen beat, run_id. -> [epoch, cursor ms, cursor seq, run_id
+-- under which it was held before]
 local function acquire(keys, args)
     local lease = keys[1]
     local owner, seen_epoch, seen_beat = args[1], args[2], args[3]
-    if #keys ~= 1 or #args ~= 3 or owner == '' or not is_number(seen_epoch)
-        or not is_number(seen_beat) then
-        return wrong('dyn_acquire lease owner seen_epoch seen_beat')
+    if #keys ~= 1 or #args ~= 4 or owner == '' or not is_number(seen_epoch)
+        or not is_number(seen_beat) or #args[4] > RUN_ID_MAX then
+        return wrong('dyn_acquire lease owner seen_epoch seen_beat run_id')
     end
-    local held = redis.call('HMGET', lease, 'epoch', 'beat', 'cursor_ms', 'cursor_seq')
+    local held = redis.call('HMGET', lease, 'epoch', 'beat', 'cursor_ms', 'cursor_seq', 'run_id')
     local epoch, beat = held[1] or '0', held[2] or '0'
     if epoch ~= seen_epoch or beat ~= seen_beat then
         return redis.error_reply('FENCED the lease has moved since it was seen')
@@ -59,9 +62,9 @@ local function acquire(keys, args)
     local now = redis.call('TIME')
     local now_ms = tonumber(now[1]) * 1000 + math.floor(tonumber(now[2]) / 1000)
     local next_epoch = string.format('%.0f', math.max(tonumber(epoch) + 1, now_ms))
-    redis.call('HSET', lease, 'owner', owner, 'epoch', next_epoch, 'call', '0')
+    redis.call('HSET', lease, 'owner', owner, 'epoch', next_epoch, 'call', '0', 'run_id', args[4])
     redis.call('HINCRBY', lease, 'beat', 1)
-    return {next_epoch, held[3] or '0', held[4] or '0'}
+    return {next_epoch, held[3] or '0', held[4] or '0', held[5] or ''}
 end
 
 -- keys: lease. args: owner, epoch. -> beat
@@ -190,6 +193,26 @@ local function act_end(keys, args)
     return id
 end
 
+-- keys: lease, cursors. args: owner, epoch, count, count times (field, value), fields that go... ->
+-- OK
+local function settle(keys, args)
+    local count = args[3] and is_number(args[3]) and tonumber(args[3]) or SETTLE_MAX + 1
+    if #keys ~= 2 or count > SETTLE_MAX or #args < 3 + 2 * count or #args > 3 + 3 * SETTLE_MAX then
+        return wrong('dyn_settle lease cursors owner epoch count [field value]... [gone]...')
+    end
+    local refusal = fenced(keys[1], args[1], args[2])
+    if refusal then
+        return refusal
+    end
+    for i = 4, 2 + 2 * count, 2 do
+        redis.call('HSET', keys[2], args[i], args[i + 1])
+    end
+    for i = 4 + 2 * count, #args do
+        redis.call('HDEL', keys[2], args[i])
+    end
+    return redis.status_reply('OK')
+end
+
 -- keys: members. args: member, text, members that are gone... -> [member, "beat text", ...]
 local function beat(keys, args)
     if #keys ~= 1 or #args < 2 or #args > 2 + GONE_MAX or args[1] == '' or #args[2] > 1024 then
@@ -209,16 +232,18 @@ local function beat(keys, args)
     return redis.call('HGETALL', keys[1])
 end
 
--- What a leader of a partition calls also runs on a full server: its ticks alone trim the streams.
-local function register_leaders(name, callback)
+-- What leases and a leader of a partition need also runs on a full server: its ticks alone trim the
+-- streams.
+local function register_on_full(name, callback)
     redis.register_function{function_name = name, callback = callback, flags = {'allow-oom'}}
 end
 
-register_leaders('dyn_acquire', acquire)
-register_leaders('dyn_renew', renew)
-register_leaders('dyn_release', release)
-register_leaders('dyn_tick', tick)
-register_leaders('dyn_publish', publish)
+register_on_full('dyn_acquire', acquire)
+register_on_full('dyn_renew', renew)
+register_on_full('dyn_release', release)
+register_on_full('dyn_tick', tick)
+register_on_full('dyn_publish', publish)
 redis.register_function('dyn_act_begin', act_begin)
 redis.register_function('dyn_act_end', act_end)
-redis.register_function('dyn_beat', beat)
+redis.register_function('dyn_settle', settle)
+register_on_full('dyn_beat', beat)

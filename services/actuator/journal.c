@@ -197,7 +197,8 @@ static void lease_acquire(struct lease *lease)
                              key_make(lease, "lease", key),
                              dyn_str_from(lease->journal->owner),
                              dyn_str_from(lease->seen_epoch),
-                             dyn_str_from(lease->seen_beat)};
+                             dyn_str_from(lease->seen_beat),
+                             DYN_STR("")};
     lease->state = LEASE_ACQUIRING;
     lease->asked_at = dyn_clock_boot_ms();
     if (!lease_command(lease, argv, sizeof argv / sizeof *argv, on_acquired, 0)) {

@@ -111,8 +111,9 @@ static void lead_acquire(struct lead *lead)
                              dyn_str_from(lead->lease),
                              dyn_str_from(lead->host.service->instance),
                              dyn_str_from(lead->seen_epoch),
-                             dyn_str_from(lead->seen_beat)};
-    (void)lead_send(lead, argv, 7, lead_acquired);
+                             dyn_str_from(lead->seen_beat),
+                             DYN_STR("")};
+    (void)lead_send(lead, argv, 8, lead_acquired);
 }
 
 static struct dyn_str lead_field(const struct bus_reply *reply, size_t index, struct dyn_str absent)

@@ -27,7 +27,8 @@ static void teardown(void)
 }
 
 #define CALL(...) support_redis_call(redis, __VA_ARGS__, NULL)
-#define ACQUIRE(owner, epoch, beat) CALL("FCALL", "dyn_acquire", "1", LEASE, owner, epoch, beat)
+#define ACQUIRE(owner, epoch, beat) \
+    CALL("FCALL", "dyn_acquire", "1", LEASE, owner, epoch, beat, "run-1")
 
 static void starts(const char *answer, const char *prefix)
 {
@@ -56,7 +57,7 @@ static void lease_take(const char *owner, char epoch[32])
 START_TEST(an_absent_lease_is_acquired_as_zero_and_zero)
 {
     const char *answer = ACQUIRE("a", "0", "0");
-    ck_assert_str_eq(answer + 13, "\n0\n0");
+    ck_assert_str_eq(answer + 13, "\n0\n0\n");
     ck_assert_str_eq(CALL("HGET", LEASE, "owner"), "a");
     ck_assert_str_eq(CALL("HGET", LEASE, "beat"), "1");
 }

@@ -1,0 +1,445 @@
+#include "common/leases.h"
+
+#include "common/clock.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define KEY_MAX 320
+#define RUN_ID_MAX 64
+
+struct kept { /* a lease, and what the shell knows of it */
+    char key[KEY_MAX];
+    bool used;
+    bool removing; /* given up, then forgotten */
+    struct lease core;
+    enum lease_wish wish; /* what its owner asked for; the core hears of LEASE_UNWANTED later */
+    char owner[DYN_NAME_MAX + 64];
+    char epoch[LEASE_EPOCH_TEXT]; /* while held */
+    uint64_t generation;          /* answers of another one are of before */
+};
+
+struct leases {
+    struct dyn_loop *loop;
+    struct leases_options options;
+    char owner[DYN_NAME_MAX + 64];
+    char run_id[RUN_ID_MAX];
+    struct bus *bus; /* NULL: away */
+    struct dyn_timer *ticker;
+    struct kept **kept;
+    size_t count;
+    bool leaving;
+    bool left;
+    void (*done)(void *arg);
+    void *done_arg;
+};
+
+/* What an answer needs; freed by it. */
+struct question {
+    struct leases *leases;
+    size_t lease;
+    uint64_t generation;
+};
+
+static void step(struct leases *leases, size_t index); /* an answer asks for the next one */
+
+/* ---- questions ---- */
+
+static bool ask(struct leases *leases, size_t index, const struct dyn_str *argv, size_t argc,
+                bus_fn *fn)
+{
+    struct question *question = malloc(sizeof *question);
+    if (question == NULL) {
+        return false;
+    }
+    *question = (struct question){leases, index, leases->kept[index]->generation};
+    if (leases->bus == NULL || bus_command(leases->bus, argv, argc, 0, fn, question) != DYN_OK) {
+        free(question);
+        return false;
+    }
+    return true;
+}
+
+/* The lease that an answer is for, SIZE_MAX when it is of another time. Frees the question. */
+static size_t answered(void *arg, struct leases **out)
+{
+    struct question *question = arg;
+    struct leases *leases = question->leases;
+    size_t index = question->lease;
+    bool ours =
+        leases->kept[index]->used && leases->kept[index]->generation == question->generation;
+    free(question);
+    *out = leases;
+    return ours ? index : SIZE_MAX;
+}
+
+static enum lease_answer answer_of(dyn_err err)
+{
+    if (err == DYN_OK) {
+        return LEASE_DONE;
+    }
+    return err == DYN_FENCED ? LEASE_FENCED : LEASE_UNSURE;
+}
+
+static void lost(struct leases *leases, size_t index, const char *why)
+{
+    if (!leases->kept[index]->removing) {
+        leases->options.lost(leases->options.arg, index, why);
+    }
+}
+
+/* ---- looking ---- */
+
+static void looked(void *arg, dyn_err err, const struct bus_reply *reply)
+{
+    struct leases *leases;
+    size_t index = answered(arg, &leases);
+    if (index == SIZE_MAX) {
+        return;
+    }
+    struct kept *kept = leases->kept[index];
+    int64_t now_ms = dyn_clock_boot_ms();
+    if (err != DYN_OK || bus_reply_count(reply) != 3) {
+        lease_unseen(&kept->core, now_ms);
+        return;
+    }
+    struct dyn_str owner = bus_reply_str(bus_reply_at(reply, 0));
+    dyn_str_copy(kept->owner, sizeof kept->owner, owner);
+    lease_seen(&kept->core, dyn_str_from(leases->owner), owner,
+               bus_reply_str(bus_reply_at(reply, 1)), bus_reply_str(bus_reply_at(reply, 2)),
+               now_ms);
+    step(leases, index);
+}
+
+static void look(struct leases *leases, size_t index)
+{
+    struct kept *kept = leases->kept[index];
+    struct dyn_str argv[] = {DYN_STR("HMGET"), dyn_str_from(kept->key), DYN_STR("owner"),
+                             DYN_STR("epoch"), DYN_STR("beat")};
+    if (!ask(leases, index, argv, 5, looked)) {
+        lease_unseen(&kept->core, dyn_clock_boot_ms());
+    }
+}
+
+/* ---- taking ---- */
+
+static void taken(void *arg, dyn_err err, const struct bus_reply *reply)
+{
+    struct leases *leases;
+    size_t index = answered(arg, &leases);
+    if (index == SIZE_MAX) {
+        return;
+    }
+    struct kept *kept = leases->kept[index];
+    struct lease_grant grant = {.stood_still = kept->core.owned && !kept->core.owned_by_self};
+    struct dyn_str epoch = err == DYN_OK ? bus_reply_str(bus_reply_at(reply, 0)) : DYN_STR("");
+    bool usable = epoch.len > 0 && dyn_str_u64(epoch, &grant.epoch) == DYN_OK;
+    enum lease_answer answer = err == DYN_OK && !usable ? LEASE_UNSURE : answer_of(err);
+    bool held = lease_taken(&kept->core, answer, dyn_clock_boot_ms());
+    if (!held) {
+        kept->used = !kept->removing;
+        return;
+    }
+    dyn_str_copy(kept->epoch, sizeof kept->epoch, epoch);
+    dyn_str_copy(kept->owner, sizeof kept->owner, dyn_str_from(leases->owner));
+    grant.epoch_text = dyn_str_from(kept->epoch);
+    struct dyn_str before = bus_reply_str(bus_reply_at(reply, 3));
+    grant.other_server = !dyn_str_is(before, leases->run_id);
+    if (kept->removing) {
+        step(leases, index); /* too late: given up at once */
+        return;
+    }
+    leases->options.taken(leases->options.arg, index, &grant);
+}
+
+static void take(struct leases *leases, size_t index)
+{
+    struct kept *kept = leases->kept[index];
+    struct dyn_str argv[] = {DYN_STR("FCALL"),
+                             DYN_STR("dyn_acquire"),
+                             DYN_STR("1"),
+                             dyn_str_from(kept->key),
+                             dyn_str_from(leases->owner),
+                             dyn_str_from(kept->core.seen_epoch),
+                             dyn_str_from(kept->core.seen_beat),
+                             dyn_str_from(leases->run_id)};
+    if (!ask(leases, index, argv, 8, taken)) {
+        (void)lease_taken(&kept->core, LEASE_UNSURE, dyn_clock_boot_ms());
+    }
+}
+
+/* ---- holding ---- */
+
+static void renewed(void *arg, dyn_err err, const struct bus_reply *reply)
+{
+    (void)reply;
+    struct leases *leases;
+    size_t index = answered(arg, &leases);
+    if (index != SIZE_MAX &&
+        !lease_renewed(&leases->kept[index]->core, answer_of(err), dyn_clock_boot_ms())) {
+        lost(leases, index, "another has taken the lease");
+    }
+}
+
+static void renew(struct leases *leases, size_t index)
+{
+    struct kept *kept = leases->kept[index];
+    struct dyn_str argv[] = {
+        DYN_STR("FCALL"),        DYN_STR("dyn_renew"),        DYN_STR("1"),
+        dyn_str_from(kept->key), dyn_str_from(leases->owner), dyn_str_from(kept->epoch)};
+    if (!ask(leases, index, argv, 6, renewed)) {
+        (void)lease_renewed(&kept->core, LEASE_UNSURE, dyn_clock_boot_ms());
+    }
+}
+
+/* ---- giving up ---- */
+
+static void leave_check(struct leases *leases)
+{
+    if (!leases->leaving || leases->left) {
+        return;
+    }
+    for (size_t i = 0; i < leases->count; i++) {
+        enum lease_state state = leases->kept[i]->core.state;
+        if (leases->kept[i]->used && (state == LEASE_HELD || state == LEASE_LEAVING)) {
+            return;
+        }
+    }
+    leases->left = true;
+    leases->done(leases->done_arg);
+}
+
+static void left(void *arg, dyn_err err, const struct bus_reply *reply)
+{
+    (void)err; /* whoever follows waits then until it stood still */
+    (void)reply;
+    struct leases *leases;
+    size_t index = answered(arg, &leases);
+    if (index == SIZE_MAX) {
+        return;
+    }
+    lease_left(&leases->kept[index]->core, dyn_clock_boot_ms());
+    if (leases->kept[index]->removing) {
+        leases->kept[index]->used = false;
+    }
+    leave_check(leases);
+}
+
+static void give_up(struct leases *leases, size_t index)
+{
+    struct kept *kept = leases->kept[index];
+    struct dyn_str argv[] = {
+        DYN_STR("FCALL"),        DYN_STR("dyn_release"),      DYN_STR("1"),
+        dyn_str_from(kept->key), dyn_str_from(leases->owner), dyn_str_from(kept->epoch)};
+    if (!ask(leases, index, argv, 6, left)) {
+        lease_left(&kept->core, dyn_clock_boot_ms());
+    }
+    lost(leases, index, "given up");
+}
+
+/* ---- stepping ---- */
+
+static void wish_pass_on(struct leases *leases, size_t index)
+{
+    struct kept *kept = leases->kept[index];
+    enum lease_wish wish = leases->leaving || kept->removing ? LEASE_UNWANTED : kept->wish;
+    bool waits = wish == LEASE_UNWANTED && kept->core.state == LEASE_HELD && !kept->removing &&
+                 leases->options.may_leave != NULL &&
+                 !leases->options.may_leave(leases->options.arg, index);
+    if (!waits) {
+        lease_wish(&kept->core, wish);
+    }
+}
+
+static void step(struct leases *leases, size_t index)
+{
+    wish_pass_on(leases, index);
+    switch (lease_step(&leases->kept[index]->core, dyn_clock_boot_ms())) {
+    case LEASE_REST:
+        break;
+    case LEASE_LOOK:
+        look(leases, index);
+        break;
+    case LEASE_TAKE:
+        take(leases, index);
+        break;
+    case LEASE_RENEW:
+        renew(leases, index);
+        break;
+    case LEASE_GIVE_UP:
+        give_up(leases, index);
+        break;
+    case LEASE_DROP:
+        lost(leases, index, "the lease could not be renewed in time");
+        break;
+    }
+}
+
+static void tick(void *arg)
+{
+    struct leases *leases = arg;
+    for (size_t i = 0; i < leases->count; i++) {
+        if (leases->kept[i]->used && leases->bus != NULL) {
+            step(leases, i);
+        }
+    }
+    leave_check(leases);
+}
+
+/* ---- life ---- */
+
+struct leases *leases_new(struct dyn_loop *loop, const struct leases_options *options)
+{
+    struct leases *leases = calloc(1, sizeof *leases);
+    if (leases == NULL) {
+        return NULL;
+    }
+    leases->loop = loop;
+    leases->options = *options;
+    dyn_str_copy(leases->owner, sizeof leases->owner, dyn_str_from(options->owner));
+    leases->ticker = dyn_timer_new(loop, tick, leases);
+    if (leases->ticker == NULL) {
+        free(leases);
+        return NULL;
+    }
+    int64_t tick_ms =
+        options->times.look_ms < LEASES_TICK_MS ? options->times.look_ms : LEASES_TICK_MS;
+    dyn_timer_start(leases->ticker, tick_ms, tick_ms);
+    return leases;
+}
+
+void leases_free(struct leases *leases)
+{
+    if (leases == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < leases->count; i++) {
+        free(leases->kept[i]);
+    }
+    dyn_timer_free(leases->ticker);
+    free(leases->kept);
+    free(leases);
+}
+
+static size_t place_find(struct leases *leases)
+{
+    for (size_t i = 0; i < leases->count; i++) {
+        if (!leases->kept[i]->used) {
+            return i;
+        }
+    }
+    struct kept **kept = realloc(leases->kept, (leases->count + 1) * sizeof *kept);
+    if (kept == NULL) {
+        return SIZE_MAX;
+    }
+    leases->kept = kept;
+    kept[leases->count] = calloc(1, sizeof **kept);
+    return kept[leases->count] != NULL ? leases->count++ : SIZE_MAX;
+}
+
+size_t leases_add(struct leases *leases, const char *key)
+{
+    size_t index = place_find(leases);
+    if (index == SIZE_MAX) {
+        return SIZE_MAX;
+    }
+    struct kept *kept = leases->kept[index];
+    uint64_t generation = kept->generation;
+    *kept = (struct kept){.used = true, .generation = generation + 1, .wish = LEASE_WANTED};
+    DYN_ASSERT(strlen(key) < sizeof kept->key);
+    dyn_str_copy(kept->key, sizeof kept->key, dyn_str_from(key));
+    lease_init(&kept->core, &leases->options.times);
+    if (leases->bus != NULL) {
+        lease_open(&kept->core, dyn_clock_boot_ms());
+    }
+    return index;
+}
+
+void leases_remove(struct leases *leases, size_t index)
+{
+    struct kept *kept = leases->kept[index];
+    kept->removing = true;
+    if (kept->core.state == LEASE_HELD && leases->bus != NULL) {
+        lease_wish(&kept->core, LEASE_UNWANTED);
+        step(leases, index);
+    }
+    enum lease_state state = kept->core.state;
+    kept->used = state == LEASE_TAKING || state == LEASE_HELD || state == LEASE_LEAVING;
+}
+
+void leases_wish(struct leases *leases, size_t index, enum lease_wish wish)
+{
+    leases->kept[index]->wish = wish;
+}
+
+void leases_open(struct leases *leases, struct bus *bus, struct dyn_str run_id)
+{
+    leases->bus = bus;
+    dyn_str_copy(leases->run_id, sizeof leases->run_id, run_id);
+    for (size_t i = 0; i < leases->count; i++) {
+        lease_open(&leases->kept[i]->core, dyn_clock_boot_ms());
+    }
+    tick(leases);
+}
+
+void leases_close(struct leases *leases, const char *why)
+{
+    leases->bus = NULL;
+    for (size_t i = 0; i < leases->count; i++) {
+        struct kept *kept = leases->kept[i];
+        kept->generation++;
+        kept->used = kept->used && !kept->removing;
+        if (kept->used && lease_close(&kept->core)) {
+            lost(leases, i, why);
+        }
+    }
+    leave_check(leases);
+}
+
+void leases_beaten(struct leases *leases, size_t index, int64_t sent_ms)
+{
+    lease_beaten(&leases->kept[index]->core, sent_ms, dyn_clock_boot_ms());
+}
+
+void leases_fenced(struct leases *leases, size_t index)
+{
+    if (lease_fenced(&leases->kept[index]->core, dyn_clock_boot_ms())) {
+        lost(leases, index, "another has taken the lease");
+    }
+}
+
+bool leases_is_held(const struct leases *leases, size_t index)
+{
+    return leases->kept[index]->core.state == LEASE_HELD;
+}
+
+int64_t leases_deadline_ms(const struct leases *leases, size_t index)
+{
+    const struct lease *core = &leases->kept[index]->core;
+    return core->state == LEASE_HELD ? core->deadline_ms : INT64_MIN;
+}
+
+int64_t leases_first_deadline_ms(const struct leases *leases)
+{
+    int64_t first_ms = INT64_MAX;
+    for (size_t i = 0; i < leases->count; i++) {
+        int64_t deadline_ms = leases_deadline_ms(leases, i);
+        if (deadline_ms != INT64_MIN && deadline_ms < first_ms) {
+            first_ms = deadline_ms;
+        }
+    }
+    return first_ms;
+}
+
+const char *leases_owner(const struct leases *leases, size_t index)
+{
+    return leases->kept[index]->owner;
+}
+
+void leases_leave(struct leases *leases, void (*done)(void *arg), void *arg)
+{
+    leases->leaving = true;
+    leases->done = done;
+    leases->done_arg = arg;
+    tick(leases);
+}

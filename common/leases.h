@@ -1,0 +1,70 @@
+/*
+ * leases: the leases that a service holds or waits for, kept over its command connection by the
+ * core lease.h and the Functions dyn_acquire, dyn_renew and dyn_release.
+ *
+ * Each lease is a number that leases_add() gives. `taken` and `lost` alternate for each of them; a
+ * connection that is lost loses all that are held. One that is not wanted any more is given up once
+ * `may_leave` agrees, so that what is under way can end first.
+ *
+ * Ownership: keys are copied. Callbacks may call everything here but leases_free().
+ * Threads: the loop thread only.
+ */
+#ifndef DYN_COMMON_LEASES_H
+#define DYN_COMMON_LEASES_H
+
+#include "common/bus.h"
+#include "common/lease.h"
+
+#define LEASES_TICK_MS 250 /* how late at most a step comes */
+
+struct leases;
+
+struct lease_grant {
+    uint64_t epoch;
+    struct dyn_str epoch_text; /* as the Functions want it; lives as long as the lease is held */
+    bool other_server; /* the holder before knew a Redis of another run_id, or nobody held it yet
+                          under this one: what Redis has may be less than what was written */
+    bool stood_still;  /* taken from somebody who did not give it up */
+};
+
+struct leases_options {
+    const char *owner; /* our name in the record, of this process alone */
+    struct lease_times times;
+    void (*taken)(void *arg, size_t lease, const struct lease_grant *grant);
+    void (*lost)(void *arg, size_t lease, const char *why);
+    /** It is held and not wanted: whether it can be given up now. NULL: always. */
+    bool (*may_leave)(void *arg, size_t lease);
+    void *arg;
+};
+
+struct leases *leases_new(struct dyn_loop *loop, const struct leases_options *options);
+void leases_free(struct leases *leases); /* after the bus, or once leases_close() was called */
+
+/** SIZE_MAX: no memory. Watched from now on, and taken when it is free. */
+size_t leases_add(struct leases *leases, const char *key);
+/** Gives it up when it is held, without `may_leave` and `lost`; the number may come again. */
+void leases_remove(struct leases *leases, size_t lease);
+void leases_wish(struct leases *leases, size_t lease, enum lease_wish wish);
+
+/** The command connection stands, or is lost. `bus` is used until then. */
+void leases_open(struct leases *leases, struct bus *bus, struct dyn_str run_id);
+void leases_close(struct leases *leases, const char *why);
+
+/** Another fenced Function with this lease was answered: done (sent at sent_ms of the boot clock,
+ *  as good as a renewal), or FENCED (the lease is lost; `lost` comes during the call). */
+void leases_beaten(struct leases *leases, size_t lease, int64_t sent_ms);
+void leases_fenced(struct leases *leases, size_t lease);
+
+bool leases_is_held(const struct leases *leases, size_t lease);
+/** Boot ms until which may be written; INT64_MIN: not held; INT64_MAX: while it is held. */
+int64_t leases_deadline_ms(const struct leases *leases, size_t lease);
+/** The earliest deadline of all that are held; INT64_MAX: none. */
+int64_t leases_first_deadline_ms(const struct leases *leases);
+/** The owner in the record as last seen, for people; "": nobody, or not seen yet. */
+const char *leases_owner(const struct leases *leases, size_t lease);
+
+/** Give up all that are held, once `may_leave` agrees, and take none any more; then `done`, once,
+ *  from the loop or at once. */
+void leases_leave(struct leases *leases, void (*done)(void *arg), void *arg);
+
+#endif

@@ -1,0 +1,34 @@
+/*
+ * peers: this service among the others of its role: the core members.h over the command connection.
+ *
+ * Beats each redis.lease.beat in PREFIX:{SHORT}:members, SHORT the role's: col, est, act, rep.
+ *
+ * Threads: the loop thread only.
+ */
+#ifndef DYN_COMMON_PEERS_H
+#define DYN_COMMON_PEERS_H
+
+#include "common/bus.h"
+#include "common/members.h"
+
+struct peers;
+
+struct peers_options {
+    const char *key;  /* "dyn:{col}:members" */
+    const char *self; /* of this process alone */
+    const char *text; /* told with each beat, for people: the instance */
+    int64_t beat_ms;
+    int64_t gone_ms;
+    void (*changed)(void *arg); /* the membership changed, or is known for the first time */
+    void *arg;
+};
+
+struct peers *peers_new(struct dyn_loop *loop, const struct peers_options *options);
+void peers_free(struct peers *peers); /* after the bus, or once peers_close() was called */
+void peers_open(struct peers *peers, struct bus *bus); /* the command connection stands */
+void peers_close(struct peers *peers);                 /* or is lost */
+/** Say goodbye, so that others need not wait; no beat follows. Needs no answer. */
+void peers_leave(struct peers *peers);
+const struct members *peers_members(const struct peers *peers);
+
+#endif
