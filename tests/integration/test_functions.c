@@ -98,7 +98,7 @@ START_TEST(a_release_keeps_epoch_and_cursor)
     starts(CALL("FCALL", "dyn_renew", "1", LEASE, "", epoch), "FENCED");
     ck_assert_str_eq(CALL("HGET", LEASE, "epoch"), epoch);
     const char *answer = ACQUIRE("b", epoch, "1");
-    ck_assert_str_eq(answer + 13, "\n77\n5");
+    ck_assert_str_eq(answer + 13, "\n77\n5\nrun-1");
 }
 END_TEST
 
