@@ -1,0 +1,217 @@
+#!/usr/bin/env bash
+# The lines of defence, each with what takes it away and the test that must notice.
+# mutant NAME FILE TEST OLD NEW (tests/mutants/run)
+
+# ---- windows: what a fall may rest on ----
+
+window=services/estimator/window.c
+mutant 'window: a gap begins coverage anew' $window unit/test_window \
+    'at - window->good_at > rule->max_gap_ms' 'false'
+mutant 'window: coverage counts a whole period' $window unit/test_window \
+    'if (window->covered_since == INT64_MAX || window->covered_since > now - rule->period_ms) {
+        return COVER_YOUNG;' 'if (window->covered_since == INT64_MAX) {
+        return COVER_YOUNG;'
+mutant 'window: what has not been heard for max_gap is stale' $window unit/test_window \
+    'now - window->good_at > rule->max_gap_ms) {
+        return COVER_STALE;' 'false) {
+        return COVER_STALE;'
+mutant 'window: zeros after demand are doubted' $window unit/test_window \
+    'return window_doubts(window, rule, now) ? COVER_DOUBT : COVER_YES;' 'return COVER_YES;'
+mutant 'window: late samples do not cover' $window unit/test_window \
+    'if (now - at > rule->interval_ms) {
+        return;
+    }' ''
+mutant 'window: late samples count for the maximum' $window unit/test_window \
+    'window_insert_late(window, value);
+' ''
+mutant 'window: a merge keeps the higher value' $window unit/test_window \
+    'window_slot(window, 1)->value = window_at(window, 0)->value;' ''
+mutant 'window: a sample is in force until the next' $window unit/test_window \
+    'newest->end = at;' 'newest->end = window->last_at;'
+mutant 'window: a break ends coverage' $window unit/test_window \
+    'window->covered_since = INT64_MAX;
+}' '(void)window;
+}'
+
+# ---- fold: from the log to targets ----
+
+fold=services/estimator/fold.c
+mutant 'fold: an uncovered input lets nothing fall' $fold unit/test_fold \
+    'decision.raise_only |= cover != COVER_YES && cover != COVER_IGNORED;' ''
+mutant 'fold: nothing heard lets nothing fall' $fold unit/test_fold \
+    'decision.raise_only |= !heard;' ''
+mutant 'fold: a fall waits for its tick' $fold unit/test_fold \
+    'if (decision.rung <= controller->given.rung) {
+            return;
+        }' ''
+mutant 'fold: a rise keeps raise_only' $fold unit/test_fold \
+    'decision.raise_only |= controller->given.raise_only;' ''
+mutant 'fold: nothing is scaled to nothing' $fold unit/test_fold \
+    'config->min_resource > 1 ? config->min_resource : 1' 'config->min_resource'
+mutant 'fold: the maximum clamps' $fold unit/test_fold \
+    'if (decision->rung > config->max_resource) {' 'if (false) {'
+mutant 'fold: the highest input decides' $fold unit/test_fold \
+    'decision.estimate = estimate > decision.estimate ? estimate : decision.estimate;' \
+    'decision.estimate = estimate;'
+mutant 'fold: a fallback never lowers' $fold unit/test_fold \
+    'cover == COVER_FALLBACK && input->config->fallback > estimate' 'cover == COVER_FALLBACK'
+mutant 'fold: ticks of a lower epoch are ignored' $fold unit/test_fold \
+    'tick->epoch < fold->epoch ||' ''
+mutant 'fold: an epoch from the far future is ignored' $fold unit/test_fold \
+    '|| tick->epoch > id.ms + FOLD_EPOCH_AHEAD_MS' ''
+mutant 'fold: a clock jump is a break' $fold unit/test_fold \
+    'bool jumped = fold->drift_ms > FOLD_JUMP_MS || fold->drift_ms < -FOLD_JUMP_MS;' \
+    'bool jumped = false;'
+mutant 'fold: a break that a tick tells is one' $fold unit/test_fold \
+    'if (jumped || tick->breaks != BREAK_NONE) {' 'if (jumped) {'
+mutant 'fold: missing batches are counted' $fold unit/test_fold \
+    'uint64_t missing = batch->seq - member->seq - 1;' 'uint64_t missing = 0;'
+mutant 'fold: a pin ends' $fold unit/test_fold \
+    'pin->until_ms > now && ' ''
+mutant 'fold: a new epoch restates all' $fold unit/test_fold \
+    'fold->plan.controllers[c].given.exists = false;' '(void)c;'
+
+# ---- actuator: what stands between a target and Heroku ----
+
+guards=services/actuator/guards.c
+mutant 'guards: raise_only targets let nothing fall' $guards unit/test_actuator_core \
+    'if (facts->raise_only) {' 'if (false) {'
+mutant 'guards: mode raise_only' $guards unit/test_actuator_core \
+    'if (policy->mode == CONFIG_MODE_RAISE_ONLY) {' 'if (false) {'
+mutant 'guards: an old mark lets nothing fall' $guards unit/test_actuator_core \
+    'facts->now - facts->mark_at > ACT_MARK_MAX_AGE_MS' 'false'
+mutant 'guards: mode off' $guards unit/test_actuator_core \
+    'facts->policy->mode == CONFIG_MODE_OFF' 'false'
+mutant 'guards: mode shadow' $guards unit/test_actuator_core \
+    'policy->mode == CONFIG_MODE_SHADOW' 'false'
+mutant 'guards: zero is a person'"'"'s' $guards unit/test_actuator_core \
+    'if (facts->running == 0) {' 'if (false) {'
+mutant 'guards: paused' $guards unit/test_actuator_core 'if (facts->paused) {' 'if (false) {'
+mutant 'guards: maintenance' $guards unit/test_actuator_core \
+    'if (facts->maintenance) {' 'if (false) {'
+mutant 'guards: lowered by hand' $guards unit/test_actuator_core \
+    'if (facts->manual_floor == 0 && facts->now < facts->manual_until) {' 'if (false) {'
+mutant 'guards: raised by hand' $guards unit/test_actuator_core \
+    'if (facts->manual_floor > want && facts->now < facts->manual_until) {' 'if (false) {'
+mutant 'guards: max_step_down' $guards unit/test_actuator_core \
+    'bool cut = facts->running - want > step;' 'bool cut = false;'
+mutant 'guards: scale_down_cooldown' $guards unit/test_actuator_core \
+    'int64_t free_at = last + policy->scale_down_cooldown_ms;' 'int64_t free_at = last;'
+mutant 'guards: changes an hour' $guards unit/test_actuator_core \
+    'facts->changes >= policy->max_changes_per_hour' 'false'
+
+core=services/actuator/core.c
+step=services/actuator/core_step.c
+answer=services/actuator/core_answer.c
+mutant 'core: targets out of range are refused' $core unit/test_actuator_core \
+    'target->rung < 1 || target->rung > ctl->config->max_resource ||' 'target->rung < 1 ||'
+mutant 'core: targets of an epoch that is over' $core unit/test_actuator_core \
+    'target->epoch < core->partitions[partition].epoch || ' ''
+mutant 'core: a target older than the one held' $core unit/test_actuator_core \
+    '|| target_is_older(ctl, target)' ''
+mutant 'core: marks of an epoch that is over' $core unit/test_actuator_core \
+    '||
+        mark->epoch < core->partitions[partition].epoch' ''
+mutant 'core: a fall rests on the present leader'"'"'s word' $step unit/test_actuator_core \
+    'ctl->decided_epoch == part->epoch ? part->mark_at : ACT_NEVER' 'part->mark_at'
+mutant 'core: a change rests on a fresh reading' $step unit/test_actuator_core \
+    'if (app->stale || now.boot_ms - app->read_at > ACT_FRESH_MS) {' 'if (app->stale) {'
+mutant 'core: one request in flight an app' $step unit/test_actuator_core \
+    '    app->flying = true;
+' ''
+mutant 'core: an open intent is settled first' $step unit/test_actuator_core \
+    'if (app_has_open(core, app) || now.boot_ms < ctl->journal_at) {' 'if (now.boot_ms < ctl->journal_at) {'
+mutant 'core: the decision is asked again before sending' $step unit/test_actuator_core \
+    '!verdict.write ||
+        verdict.want != flight->intent.to ||' ''
+mutant 'core: nothing is sent under another lease' $step unit/test_actuator_core \
+    '!act_can_ask(core, account) || account->epoch != flight->intent.epoch' 'false'
+mutant 'core: a reading of a former lease is not believed' $answer unit/test_actuator_core \
+    'return account->loaded && flight->at >= account->led_at;' 'return account->loaded;'
+mutant 'core: a write without an answer stays open' $answer unit/test_actuator_core \
+    'ctl->open = true;
+    ctl->intent = flight->intent;' 'ctl->intent = flight->intent;'
+mutant 'budget: a floor is left to people' services/actuator/budget.c unit/test_budget \
+    'return budget->left > budget_floor(budget, purpose);' 'return budget->left > 0;'
+mutant 'budget: what is under way is counted' services/actuator/budget.c unit/test_budget \
+    'budget->left = remaining > later ? remaining - later : 0;' 'budget->left = remaining;'
+mutant 'budget: a 429 waits as told' services/actuator/budget.c unit/test_budget \
+    'if (now < budget->blocked_until) {
+        return false;' 'if (false) {
+        return false;'
+mutant 'humans: a change by hand is seen' services/actuator/humans.c unit/test_actuator_core \
+    'if (seen == SEEN_RAISED || seen == SEEN_LOWERED) {' 'if (false) {'
+
+# ---- leases and membership ----
+
+lease=common/lease.c
+mutant 'lease: a foreign lease stands still for the wait' $lease unit/test_lease \
+    '(waits ? lease->times.wait_ms : 0)' '0'
+mutant 'lease: a beat begins the wait anew' $lease unit/test_lease \
+    'strcmp(beat_now, lease->seen_beat) != 0' 'false'
+mutant 'lease: another epoch begins the wait anew' $lease unit/test_lease \
+    'strcmp(epoch_now, lease->seen_epoch) != 0' 'false'
+mutant 'lease: a reconnect begins the wait anew' $lease unit/test_lease \
+    'lease->seen = false;' ''
+mutant 'lease: dropped before its deadline' $lease unit/test_lease \
+    'now_ms >= lease->deadline_ms - lease->times.drop_ms' 'false'
+mutant 'lease: the deadline counts from the sending' $lease unit/test_lease \
+    'lease_beaten(lease, lease->sent_ms, now_ms);
+    } else if' 'lease_beaten(lease, now_ms, now_ms);
+    } else if'
+mutant 'lease: an unsure renewal renews nothing' $lease unit/test_lease \
+    'if (answer == LEASE_DONE) {
+        lease_beaten' 'if (answer != LEASE_FENCED) {
+        lease_beaten'
+mutant 'lease: a fenced renewal loses it' $lease unit/test_lease \
+    'return !lease_fenced(lease, now_ms);' 'return true;'
+mutant 'lease: nothing is written near the deadline' $lease unit/test_lease \
+    ' && now_ms < lease->deadline_ms - lease->times.drop_ms / 2' ''
+mutant 'lease: an unsure taking holds nothing' $lease unit/test_lease \
+    'if (answer != LEASE_DONE) {' 'if (answer == LEASE_FENCED) {'
+
+members=common/members.c
+mutant 'members: all of several at once are doubted' $members unit/test_members \
+    'if (all_are_doubted(members)) {
+        return;
+    }' ''
+mutant 'members: a broken watch begins anew' $members unit/test_members \
+    'if (broken) {' 'if (false) {'
+mutant 'members: an emptied hash is no farewell' $members unit/test_members \
+    '!member->listed && !members->emptied' '!member->listed'
+mutant 'members: nothing is owned before all is known' $members unit/test_members \
+    'bool ours = members->known;' 'bool ours = true;'
+mutant 'members: the silent are gone' $members unit/test_members \
+    'member->alive && is_gone(members, member)' 'false'
+mutant 'members: a stranger must be seen to move' $members unit/test_members \
+    '*member = (struct member){.moved_ms = members->now_ms};' \
+    '*member = (struct member){.moved_ms = members->now_ms, .alive = true};'
+
+# ---- the Functions: what Redis itself refuses ----
+
+lua=common/dyn.lua
+functions=integration/test_functions
+mutant 'Functions: a lease that moved is not taken' $lua $functions \
+    'if epoch ~= seen_epoch or beat ~= seen_beat then' 'if false then'
+mutant 'Functions: owner and epoch are compared' $lua $functions \
+    'held[1] == owner and held[2] == epoch' 'held[1] == owner'
+mutant 'Functions: an epoch never falls' $lua $functions \
+    'math.max(tonumber(epoch) + 1, now_ms)' 'now_ms'
+mutant 'Functions: a cursor never falls' $lua $functions \
+    "if less(ms, last_ms) or (ms == last_ms and less(seq, last_seq)) then" 'if false then'
+mutant 'Functions: a call is done once' $lua $functions \
+    'if call == last_call then' 'if false then'
+mutant 'Functions: a tick is fenced' $lua $functions \
+    "    local refusal = fenced(keys[1], args[1], args[2])
+    if refusal then
+        return refusal
+    end
+    local id = redis.call('XADD', keys[2], '*', 'm', args[3])" \
+    "    local id = redis.call('XADD', keys[2], '*', 'm', args[3])"
+mutant 'Functions: an open intent is not overwritten' $lua $functions \
+    'if open then' 'if false then'
+mutant 'Functions: an intent is settled once' $lua $functions \
+    "if redis.call('HEXISTS', journal, field .. ':open') == 0 then" 'if false then'
+mutant 'Functions: targets are fenced' $lua $functions \
+    'local answer = fenced(keys[1], args[1], args[2])
+        or publish_check' 'local answer = publish_check'
