@@ -35,6 +35,7 @@ struct cli_command {
 
 /** NULL-ended; in main.c. */
 extern const struct cli_command *const cli_commands[];
+extern const struct cli_command cli_acl;
 extern const struct cli_command cli_check;
 extern const struct cli_command cli_simulate;
 extern const struct cli_command cli_record;

@@ -8,7 +8,7 @@
 const struct cli_command *const cli_commands[] = {
     &cli_run,   &cli_status, &cli_explain, &cli_watch,  &cli_events, &cli_actions,
     &cli_pause, &cli_resume, &cli_pin,     &cli_unpin,  &cli_check,  &cli_simulate,
-    &cli_setup, &cli_record, &cli_replay,  &cli_attend, NULL,
+    &cli_setup, &cli_acl,    &cli_record,  &cli_replay, &cli_attend, NULL,
 };
 
 #define COMMANDS_COUNT (sizeof(cli_commands) / sizeof(cli_commands[0]) - 1)

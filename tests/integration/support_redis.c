@@ -29,6 +29,8 @@ struct support_redis {
     int port;
     pid_t pid;
     struct support_redis_options options;
+    const char *user; /* who the calls are, "default" or another; NULL: no AUTH */
+    const char *password;
     struct dyn_buf answer;
 };
 
@@ -73,6 +75,7 @@ struct support_redis *support_redis_prepare(const struct support_redis_options *
     }
     (void)snprintf(redis->path, sizeof(redis->path), "%s/redis.sock", redis->directory);
     const char *password = redis->options.password;
+    support_redis_login(redis, password != NULL ? "default" : NULL, password);
     (void)snprintf(redis->url, sizeof(redis->url), "unix://%s%s%s%s", password != NULL ? ":" : "",
                    password != NULL ? password : "", password != NULL ? "@" : "", redis->path);
     redis->port = redis->options.tcp ? port_find() : 0;
@@ -124,6 +127,12 @@ int support_redis_port(const struct support_redis *redis)
 int support_redis_pid(const struct support_redis *redis)
 {
     return redis->pid;
+}
+
+void support_redis_login(struct support_redis *redis, const char *user, const char *password)
+{
+    redis->user = user;
+    redis->password = password;
 }
 
 /* ---- the process ---- */
@@ -334,10 +343,10 @@ const char *support_redis_call_bytes(struct support_redis *redis, size_t argc,
     struct dyn_buf request;
     dyn_buf_init(&request, ANSWER_MAX);
     bool good = true;
-    if (redis->options.password != NULL) {
-        const char *auth[] = {"AUTH", redis->options.password};
-        const size_t auth_lengths[] = {4, strlen(redis->options.password)};
-        arguments_add(&request, 2, auth, auth_lengths);
+    if (redis->user != NULL) {
+        const char *auth[] = {"AUTH", redis->user, redis->password};
+        const size_t auth_lengths[] = {4, strlen(redis->user), strlen(redis->password)};
+        arguments_add(&request, 3, auth, auth_lengths);
         good = request_send(stream, dyn_buf_str(&request)) && answer_read(stream, &redis->answer);
         dyn_buf_clear(&request);
         dyn_buf_clear(&redis->answer);

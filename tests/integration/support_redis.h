@@ -48,6 +48,9 @@ const char *support_redis_call(struct support_redis *redis, const char *command,
 /** The same for bytes. */
 const char *support_redis_call_bytes(struct support_redis *redis, size_t argc,
                                      const char *const *argv, const size_t *lengths);
+/** Further calls, and the PING that a start waits for, are this user's. Both are borrowed; NULL:
+ *  nobody's. */
+void support_redis_login(struct support_redis *redis, const char *user, const char *password);
 /** FUNCTION LOAD REPLACE of common/dyn.lua. */
 void support_redis_load_functions(struct support_redis *redis);
 
