@@ -48,7 +48,7 @@ static const char *const reporter_may[] = {
     SERVICE " +time",
     READS_SETUP,
     "(" READER " %R~" PARTITION "reports %R~@:actions %R~@:events)",
-    "(" LEASES " +hmget +hget +hgetall +hset +hincrby +hdel %RW~@:{rep}:*)",
+    "(" LEASES " +fcall|dyn_settle +hmget +hget +hgetall +hset +hincrby +hdel %RW~@:{rep}:*)",
     "(+xadd %W~@:events %W~@:dead)",
     MEMBER("rep"),
     NULL,

@@ -28,6 +28,9 @@ struct tape {
 
 struct fleet {
     struct support_redis *redis;
+    const struct acl_users *users;
+    const char *redis_arguments[3];
+    char redis_url[512];
     struct heroku heroku;
     struct support_file *file;
     struct config *config;
@@ -49,7 +52,16 @@ struct fleet *fleet_new(const struct fleet_options *options)
     struct fleet *fleet = calloc(1, sizeof *fleet);
     ck_assert_ptr_nonnull(fleet);
     fleet->partitions = options->partitions;
-    fleet->redis = support_redis_prepare(&(struct support_redis_options){.append_only = true});
+    fleet->users = options->users;
+    if (fleet->users != NULL) {
+        fleet->redis_arguments[0] = "--aclfile";
+        fleet->redis_arguments[1] = acl_users_file(fleet->users);
+    }
+    fleet->redis = support_redis_prepare(
+        &(struct support_redis_options){.append_only = true, .arguments = fleet->redis_arguments});
+    if (fleet->users != NULL) {
+        support_redis_login(fleet->redis, ACL_TEST_USER, "");
+    }
     fleet->heroku = heroku_start(options->world);
     fleet->file = support_file_new("dynosaur.yaml");
     for (uint32_t p = 0; p < fleet->partitions; p++) {
@@ -115,6 +127,16 @@ const struct heroku *fleet_heroku(const struct fleet *fleet)
     return &fleet->heroku;
 }
 
+const char *fleet_redis_url(struct fleet *fleet, const char *role)
+{
+    if (fleet->users == NULL) {
+        return support_redis_url(fleet->redis);
+    }
+    (void)snprintf(fleet->redis_url, sizeof fleet->redis_url, "unix://%s:%s@%s", role,
+                   acl_users_password(fleet->users, role), support_redis_path(fleet->redis));
+    return fleet->redis_url;
+}
+
 /* ---- the programs ---- */
 
 struct program *fleet_program(const struct fleet *fleet, enum fleet_part part)
@@ -137,7 +159,7 @@ void fleet_start(struct fleet *fleet, enum fleet_part part)
                                 "--config",
                                 support_file_path(fleet->file),
                                 "--redis",
-                                support_redis_url(fleet->redis),
+                                fleet_redis_url(fleet, part_names[part]),
                                 "--http",
                                 "127.0.0.1:0",
                                 "--instance",
@@ -469,9 +491,20 @@ static void heroku_is_content(struct fleet *fleet)
     json_decref(answer);
 }
 
+/* Its log has every command and key that was refused, whoever hid the answer. */
+static void acl_is_content(struct fleet *fleet)
+{
+    const char *log =
+        fleet->users != NULL ? support_redis_call(fleet->redis, "ACL", "LOG", (char *)NULL) : "";
+    if (log[0] != '\0') {
+        fleet_fail(fleet, "ACL LOG: %.900s", log);
+    }
+}
+
 void fleet_free(struct fleet *fleet)
 {
     programs_end(fleet);
+    acl_is_content(fleet);
     heroku_is_content(fleet);
     ck_assert_int_eq(heroku_stop(&fleet->heroku), 0);
     redis_without_canary(fleet);

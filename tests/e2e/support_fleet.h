@@ -7,11 +7,13 @@
  * are collected, so that what Redis trims is still known.
  *
  * fleet_free() ends the programs with SIGTERM and fails the test unless each of them exits with 0,
- * the fake Heroku has seen no violation, and no Heroku key stands anywhere it must not.
+ * the fake Heroku has seen no violation, no Heroku key stands anywhere it must not, and Redis' ACL
+ * has refused nothing (with users).
  */
 #ifndef DYN_TESTS_SUPPORT_FLEET_H
 #define DYN_TESTS_SUPPORT_FLEET_H
 
+#include "../integration/support_acl.h"
 #include "../integration/support_heroku.h"
 #include "../integration/support_program.h"
 #include "../integration/support_redis.h"
@@ -69,7 +71,8 @@ struct fleet;
 struct fleet_options {
     const char *world; /* of the fake Heroku; single quotes for double ones */
     uint32_t partitions;
-    bool redis_away; /* do not start Redis yet; fleet_redis_begin() does */
+    bool redis_away;               /* do not start Redis yet; fleet_redis_begin() does */
+    const struct acl_users *users; /* each program is its own user of these; NULL: nobody is */
 };
 
 struct fleet *fleet_new(const struct fleet_options *options);
@@ -94,6 +97,8 @@ void fleet_await_printed(struct fleet *fleet, enum fleet_part part, const char *
 
 struct support_redis *fleet_redis(const struct fleet *fleet);
 const struct heroku *fleet_heroku(const struct fleet *fleet);
+/** The Redis of the fleet as a role asks it; nobody's without users. Lives until the next call. */
+const char *fleet_redis_url(struct fleet *fleet, const char *role);
 
 /** Let time pass and collect. */
 void fleet_pass(struct fleet *fleet, int ms);
