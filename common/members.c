@@ -12,7 +12,8 @@ struct member {
     uint64_t beats;
     int64_t moved_ms; /* its count was seen to move, or first seen, then */
     bool alive;
-    bool listed; /* in the answer that is being read */
+    bool listed;  /* in the answer that is being read */
+    bool emptied; /* its entry went with all others: not seen since, and not because it left */
 };
 
 struct members {
@@ -146,45 +147,56 @@ void members_see(struct members *members, struct dyn_str name, uint64_t beats)
         if (member == NULL) {
             return;
         }
-    } else if (member->beats != beats) {
+    } else if (member->beats != beats || member->emptied) {
         member->moved_ms = members->now_ms;
         members->changed = members->changed || !member->alive;
         member->alive = true;
     }
     member->beats = beats;
     member->listed = true;
+    member->emptied = false;
 }
 
-/* Whoever is not in the answer has left, unless all went with the hash. */
+/* Whoever is not in the answer has left, unless the entry went with all others: whoever lived then
+ * is awaited as long as somebody who is silent. */
 static void absent_forget(struct members *members)
 {
     size_t kept = 0;
     for (size_t i = 0; i < members->count; i++) {
         struct member *member = &members->others[i];
-        if (!member->listed && !members->emptied) {
-            members->changed = members->changed || member->alive;
-        } else {
+        member->emptied = !member->listed && (member->emptied || members->emptied);
+        if (member->listed || (member->emptied && member->alive)) {
             members->others[kept++] = *member;
+        } else {
+            members->changed = members->changed || member->alive;
         }
     }
     members->count = kept;
 }
 
-static bool is_gone(const struct members *members, const struct member *member)
+static int64_t still_ms(const struct members *members, const struct member *member)
 {
-    return members->now_ms - member->moved_ms >= members->gone_ms;
+    return members->now_ms - member->moved_ms;
 }
 
-/* Nobody is called gone while all of several seem so, until they seemed so for another gone_ms. */
+/* Nobody is called gone while all of several seem so, until they seemed so for another gone_ms.
+ * Beats of one fault end up to a beat apart, and are seen up to a beat late: whoever is nearly
+ * gone counts, too. */
 static bool all_are_doubted(struct members *members)
 {
     size_t alive = 0;
-    size_t gone = 0;
+    size_t silent = 0;
+    bool gone = false;
     for (size_t i = 0; i < members->count; i++) {
-        alive += members->others[i].alive;
-        gone += members->others[i].alive && is_gone(members, &members->others[i]);
+        const struct member *member = &members->others[i];
+        if (member->alive) {
+            int64_t still = still_ms(members, member);
+            alive++;
+            silent += still >= members->gone_ms - members->beat_ms * 3 / 2;
+            gone = gone || still >= members->gone_ms;
+        }
     }
-    if (gone < 2 || gone < alive) {
+    if (!gone || silent < 2 || silent < alive) {
         members->doubted_ms = INT64_MIN;
         return false;
     }
@@ -199,9 +211,10 @@ static void silent_drop(struct members *members)
     if (all_are_doubted(members)) {
         return;
     }
+    members->doubted_ms = INT64_MIN;
     for (size_t i = 0; i < members->count; i++) {
         struct member *member = &members->others[i];
-        if (member->alive && is_gone(members, member)) {
+        if (member->alive && still_ms(members, member) >= members->gone_ms) {
             member->alive = false;
             members->changed = true;
         }
