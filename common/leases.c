@@ -83,9 +83,12 @@ static enum lease_answer answer_of(dyn_err err)
 
 static void lost(struct leases *leases, size_t index, const char *why)
 {
-    if (!leases->kept[index]->removing) {
-        leases->options.lost(leases->options.arg, index, why);
+    struct kept *kept = leases->kept[index];
+    if (kept->removing) {
+        kept->used = kept->core.state == LEASE_LEAVING;
+        return;
     }
+    leases->options.lost(leases->options.arg, index, why);
 }
 
 /* ---- looking ---- */
@@ -194,14 +197,20 @@ static void renew(struct leases *leases, size_t index)
 
 /* ---- giving up ---- */
 
+/* Redis may have us as the owner. */
+static bool is_ours(const struct kept *kept)
+{
+    enum lease_state state = kept->core.state;
+    return state == LEASE_TAKING || state == LEASE_HELD || state == LEASE_LEAVING;
+}
+
 static void leave_check(struct leases *leases)
 {
     if (!leases->leaving || leases->left) {
         return;
     }
     for (size_t i = 0; i < leases->count; i++) {
-        enum lease_state state = leases->kept[i]->core.state;
-        if (leases->kept[i]->used && (state == LEASE_HELD || state == LEASE_LEAVING)) {
+        if (leases->kept[i]->used && is_ours(leases->kept[i])) {
             return;
         }
     }
@@ -363,8 +372,7 @@ void leases_remove(struct leases *leases, size_t index)
         lease_wish(&kept->core, LEASE_UNWANTED);
         step(leases, index);
     }
-    enum lease_state state = kept->core.state;
-    kept->used = state == LEASE_TAKING || state == LEASE_HELD || state == LEASE_LEAVING;
+    kept->used = is_ours(kept);
 }
 
 void leases_wish(struct leases *leases, size_t index, enum lease_wish wish)

@@ -19,6 +19,7 @@ struct peers {
     struct dyn_timer *beat;
     struct dyn_timer *turn; /* when somebody may be gone */
     bool asking;
+    bool refused; /* and told: our beats are not taken */
     bool left;
 };
 
@@ -56,10 +57,22 @@ static uint64_t beats_of(struct dyn_str value)
     return dyn_str_u64((struct dyn_str){value.ptr, len}, &beats) == DYN_OK ? beats : 0;
 }
 
+/* Whoever cannot beat is no member, and nothing falls to it: worth a line, once. */
+static void refusal_tell(struct peers *peers, dyn_err err, const struct bus_reply *reply)
+{
+    if (err == DYN_REFUSED && !peers->refused) {
+        char words[DYN_ERROR_TEXT_MAX];
+        dyn_str_copy(words, sizeof words, bus_reply_str(reply));
+        dyn_log(DYN_LOG_ERROR, "beat_refused", "key=%s msg=%s", peers->key, dyn_log_quoted(words));
+    }
+    peers->refused = err == DYN_REFUSED;
+}
+
 static void beaten(void *arg, dyn_err err, const struct bus_reply *reply)
 {
     struct peers *peers = arg;
     peers->asking = false;
+    refusal_tell(peers, err, reply);
     if (err != DYN_OK || peers->left || peers->bus == NULL) {
         return;
     }
