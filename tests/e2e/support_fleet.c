@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LIVES_MAX 8 /* processes of one part, one after the other */
+#define LIVES_MAX 1024 /* processes of one part, one after the other */
 #define READY_MS 60000
 #define LOOK_MS 100
 
@@ -35,9 +35,16 @@ struct fleet {
     struct support_file *file;
     struct config *config;
     uint32_t partitions;
+    struct fleet_options options;
     struct program *lives[FLEET_PARTS][LIVES_MAX];
     size_t lives_count[FLEET_PARTS];
+    struct program *copies[FLEET_PARTS][FLEET_COPIES_MAX]; /* the newest of each */
+    struct support_proxy *proxy;
+    char links[FLEET_PARTS][FLEET_COPIES_MAX][64]; /* URLs */
+    struct support_clock *clocks[FLEET_PARTS][FLEET_COPIES_MAX];
+    struct support_clock *redis_clock;
     struct tape tapes[DYN_PARTITIONS_MAX][FLEET_STREAMS];
+    bool tape_paused;
 };
 
 int64_t fleet_now_ms(void)
@@ -47,20 +54,52 @@ int64_t fleet_now_ms(void)
 
 /* ---- configuration and Redis ---- */
 
+static void links_make(struct fleet *fleet)
+{
+    char target[256];
+    (void)snprintf(target, sizeof target, "unix:%s", support_redis_path(fleet->redis));
+    fleet->proxy = support_proxy_new();
+    for (enum fleet_part part = 0; part < FLEET_PARTS; part++) {
+        for (unsigned copy = 0; copy < FLEET_COPIES_MAX; copy++) {
+            char name[64];
+            (void)snprintf(name, sizeof name, "%s-%u", part_names[part], copy);
+            (void)snprintf(fleet->links[part][copy], sizeof fleet->links[part][copy],
+                           "redis://127.0.0.1:%u", support_proxy_link(fleet->proxy, name, target));
+        }
+    }
+}
+
+static void clocks_make(struct fleet *fleet)
+{
+    fleet->redis_clock = support_clock_new();
+    for (enum fleet_part part = 0; part < FLEET_PARTS; part++) {
+        for (unsigned copy = 0; copy < FLEET_COPIES_MAX; copy++) {
+            fleet->clocks[part][copy] = support_clock_new();
+        }
+    }
+}
+
 struct fleet *fleet_new(const struct fleet_options *options)
 {
     struct fleet *fleet = calloc(1, sizeof *fleet);
     ck_assert_ptr_nonnull(fleet);
+    fleet->options = *options;
     fleet->partitions = options->partitions;
     fleet->users = options->users;
     if (fleet->users != NULL) {
         fleet->redis_arguments[0] = "--aclfile";
         fleet->redis_arguments[1] = acl_users_file(fleet->users);
     }
-    fleet->redis = support_redis_prepare(
-        &(struct support_redis_options){.append_only = true, .arguments = fleet->redis_arguments});
+    if (options->clocked) {
+        clocks_make(fleet);
+    }
+    fleet->redis = support_redis_prepare(&(struct support_redis_options){
+        .append_only = true, .arguments = fleet->redis_arguments, .clock = fleet->redis_clock});
     if (fleet->users != NULL) {
         support_redis_login(fleet->redis, ACL_TEST_USER, "");
+    }
+    if (options->proxied) {
+        links_make(fleet);
     }
     fleet->heroku = heroku_start(options->world);
     fleet->file = support_file_new("dynosaur.yaml");
@@ -75,16 +114,21 @@ struct fleet *fleet_new(const struct fleet_options *options)
     return fleet;
 }
 
-void fleet_redis_begin(struct fleet *fleet)
+void fleet_setup(struct fleet *fleet)
 {
     char partitions[16];
     char schema[16];
-    support_redis_start(fleet->redis);
     support_redis_load_functions(fleet->redis);
     (void)snprintf(partitions, sizeof partitions, "%" PRIu32, fleet->partitions);
     (void)snprintf(schema, sizeof schema, "%d", MESSAGE_SCHEMA);
     (void)support_redis_call(fleet->redis, "HSET", "dyn:setup", "partitions", partitions,
                              "functions", bus_functions_version, "schema", schema, (char *)NULL);
+}
+
+void fleet_redis_begin(struct fleet *fleet)
+{
+    support_redis_start(fleet->redis);
+    fleet_setup(fleet);
 }
 
 void fleet_configure(struct fleet *fleet, const char *format, ...)
@@ -96,10 +140,11 @@ void fleet_configure(struct fleet *fleet, const char *format, ...)
     va_end(args);
     support_file_write(fleet->file,
                        "version: 2\n"
-                       "redis: {partitions: %" PRIu32 "}\n"
+                       "redis: {partitions: %" PRIu32 "%s}\n"
                        "heroku_api_url: http://127.0.0.1:%u\n"
                        "%s",
-                       fleet->partitions, fleet->heroku.port, text);
+                       fleet->partitions, fleet->options.redis != NULL ? fleet->options.redis : "",
+                       fleet->heroku.port, text);
     free(text);
     struct dyn_error error = {""};
     config_free(fleet->config);
@@ -145,7 +190,59 @@ struct program *fleet_program(const struct fleet *fleet, enum fleet_part part)
     return fleet->lives[part][fleet->lives_count[part] - 1];
 }
 
+struct program *fleet_copy(const struct fleet *fleet, enum fleet_part part, unsigned copy)
+{
+    ck_assert_ptr_nonnull(fleet->copies[part][copy]);
+    return fleet->copies[part][copy];
+}
+
+const char *fleet_part_name(enum fleet_part part)
+{
+    return part_names[part];
+}
+
+struct support_proxy *fleet_proxy(const struct fleet *fleet)
+{
+    return fleet->proxy;
+}
+
+struct support_clock *fleet_clock(const struct fleet *fleet, enum fleet_part part, unsigned copy)
+{
+    return fleet->clocks[part][copy];
+}
+
+struct support_clock *fleet_redis_clock(const struct fleet *fleet)
+{
+    return fleet->redis_clock;
+}
+
+const char *fleet_config_path(const struct fleet *fleet)
+{
+    return support_file_path(fleet->file);
+}
+
 void fleet_start(struct fleet *fleet, enum fleet_part part)
+{
+    fleet_start_copy(fleet, part, 0);
+}
+
+/* The environment is the fleet's own but for what one program alone gets. */
+static struct program *program_begin(const struct fleet *fleet, enum fleet_part part, unsigned copy,
+                                     const char *const *argv)
+{
+    if (part == FLEET_ACTUATOR) {
+        (void)setenv("FLEET_KEY_A", FLEET_KEY_A, 1);
+        (void)setenv("FLEET_KEY_B", FLEET_KEY_B, 1);
+    }
+    support_clock_lend(fleet->clocks[part][copy]);
+    struct program *program = program_start(argv);
+    support_clock_end();
+    (void)unsetenv("FLEET_KEY_A");
+    (void)unsetenv("FLEET_KEY_B");
+    return program;
+}
+
+void fleet_start_copy(struct fleet *fleet, enum fleet_part part, unsigned copy)
 {
     char program[1024];
     char instance[64];
@@ -159,19 +256,21 @@ void fleet_start(struct fleet *fleet, enum fleet_part part)
                                 "--config",
                                 support_file_path(fleet->file),
                                 "--redis",
-                                fleet_redis_url(fleet, part_names[part]),
+                                fleet->proxy != NULL ? fleet->links[part][copy]
+                                                     : fleet_redis_url(fleet, part_names[part]),
                                 "--http",
                                 "127.0.0.1:0",
                                 "--instance",
                                 instance,
                                 NULL};
-    if (part == FLEET_ACTUATOR) {
-        (void)setenv("FLEET_KEY_A", FLEET_KEY_A, 1);
-        (void)setenv("FLEET_KEY_B", FLEET_KEY_B, 1);
+    struct program *started = program_begin(fleet, part, copy, argv);
+    fleet->lives[part][fleet->lives_count[part]++] = started;
+    fleet->copies[part][copy] = started;
+    if (fleet->options.folder != NULL) {
+        char path[512];
+        (void)snprintf(path, sizeof path, "%s/%s.log", fleet->options.folder, instance);
+        program_copy(started, path);
     }
-    fleet->lives[part][fleet->lives_count[part]++] = program_start(argv);
-    (void)unsetenv("FLEET_KEY_A");
-    (void)unsetenv("FLEET_KEY_B");
 }
 
 void fleet_start_all(struct fleet *fleet)
@@ -191,9 +290,8 @@ void fleet_kill(struct fleet *fleet, enum fleet_part part)
     ck_assert_int_eq(program_end(program), 128 + SIGKILL);
 }
 
-void fleet_await_ready(struct fleet *fleet, enum fleet_part part)
+static void program_await_ready(struct fleet *fleet, enum fleet_part part, struct program *program)
 {
-    struct program *program = fleet_program(fleet, part);
     int64_t until_ms = fleet_now_ms() + READY_MS;
     while (program_http(program, "/readyz") != 200) {
         if (fleet_now_ms() > until_ms) {
@@ -201,6 +299,16 @@ void fleet_await_ready(struct fleet *fleet, enum fleet_part part)
         }
         fleet_pass(fleet, LOOK_MS);
     }
+}
+
+void fleet_await_ready(struct fleet *fleet, enum fleet_part part)
+{
+    program_await_ready(fleet, part, fleet_program(fleet, part));
+}
+
+void fleet_await_copy(struct fleet *fleet, enum fleet_part part, unsigned copy)
+{
+    program_await_ready(fleet, part, fleet_copy(fleet, part, copy));
 }
 
 int fleet_printed(struct fleet *fleet, enum fleet_part part, const char *text)
@@ -295,12 +403,13 @@ static size_t tape_take(struct tape *tape, const char *answer)
 
 static void fleet_collect(struct fleet *fleet)
 {
+    bool untaped = fleet->options.untaped || fleet->tape_paused;
     for (enum fleet_part part = 0; part < FLEET_PARTS; part++) {
         for (size_t i = 0; i < fleet->lives_count[part]; i++) {
             (void)program_output(fleet->lives[part][i]);
         }
     }
-    for (uint32_t p = 0; p < fleet->partitions; p++) {
+    for (uint32_t p = 0; p < fleet->partitions && !untaped; p++) {
         for (size_t s = 0; s < FLEET_STREAMS; s++) {
             char key[64];
             size_t taken = 200;
@@ -319,6 +428,11 @@ struct fleet_tape fleet_tape(const struct fleet *fleet, uint32_t partition,
 {
     const struct tape *tape = &fleet->tapes[partition][stream];
     return (struct fleet_tape){tape->entries, tape->count};
+}
+
+void fleet_tape_pause(struct fleet *fleet, bool paused)
+{
+    fleet->tape_paused = paused;
 }
 
 void fleet_pass(struct fleet *fleet, int ms)
@@ -460,18 +574,28 @@ static void environment_without_canary(const struct program *program)
 }
 
 /* What was killed has ended before; what still runs ends on SIGTERM, with 0. */
-static void programs_end(struct fleet *fleet)
+static void programs_stop(struct fleet *fleet)
 {
     for (enum fleet_part part = 0; part < FLEET_PARTS; part++) {
         for (size_t i = 0; i < fleet->lives_count[part]; i++) {
             struct program *program = fleet->lives[part][i];
-            bool runs = program_pid(program) != 0;
-            if (runs && part != FLEET_ACTUATOR) {
+            if (program_pid(program) != 0 && part != FLEET_ACTUATOR) {
                 environment_without_canary(program);
             }
-            if (runs) {
+            if (program_pid(program) != 0) {
                 program_signal(program, SIGTERM);
             }
+        }
+    }
+}
+
+static void programs_end(struct fleet *fleet)
+{
+    programs_stop(fleet);
+    for (enum fleet_part part = 0; part < FLEET_PARTS; part++) {
+        for (size_t i = 0; i < fleet->lives_count[part]; i++) {
+            struct program *program = fleet->lives[part][i];
+            bool runs = program_pid(program) != 0;
             if (runs && program_end(program) != 0) {
                 fleet_fail(fleet, "%s %zu ended with %d", part_names[part], i + 1,
                            program_end(program));
@@ -527,6 +651,13 @@ void fleet_free(struct fleet *fleet)
             free(tape->entries);
         }
     }
+    for (enum fleet_part part = 0; part < FLEET_PARTS; part++) {
+        for (unsigned copy = 0; copy < FLEET_COPIES_MAX; copy++) {
+            support_clock_free(fleet->clocks[part][copy]);
+        }
+    }
+    support_clock_free(fleet->redis_clock);
+    support_proxy_free(fleet->proxy);
     config_free(fleet->config);
     support_redis_free(fleet->redis);
     support_file_free(fleet->file);

@@ -14,8 +14,10 @@
 #define DYN_TESTS_SUPPORT_FLEET_H
 
 #include "../integration/support_acl.h"
+#include "../integration/support_clock.h"
 #include "../integration/support_heroku.h"
 #include "../integration/support_program.h"
+#include "../integration/support_proxy.h"
 #include "../integration/support_redis.h"
 
 #include "common/config.h"
@@ -68,10 +70,17 @@ struct fleet_changes {
 
 struct fleet;
 
+#define FLEET_COPIES_MAX 2 /* of one part, side by side; the first is copy 0 */
+
 struct fleet_options {
     const char *world; /* of the fake Heroku; single quotes for double ones */
     uint32_t partitions;
-    bool redis_away;               /* do not start Redis yet; fleet_redis_begin() does */
+    const char *redis;  /* further keys of the section `redis`, ", key: value"; NULL: none */
+    const char *folder; /* outputs are written there as well; NULL: nowhere */
+    bool redis_away;    /* do not start Redis yet; fleet_redis_begin() does */
+    bool proxied;       /* each copy of a part reaches Redis by a link of its own */
+    bool clocked;       /* each copy of a part, and Redis, has a clock of its own */
+    bool untaped;       /* the streams are not collected: for long runs */
     const struct acl_users *users; /* each program is its own user of these; NULL: nobody is */
 };
 
@@ -85,11 +94,24 @@ void fleet_spoil(struct fleet *fleet, const char *text);
 const struct config *fleet_config(const struct fleet *fleet);
 
 void fleet_redis_begin(struct fleet *fleet); /* start it and set it up */
+void fleet_setup(struct fleet *fleet);       /* set it up again, after a loss */
 void fleet_start(struct fleet *fleet, enum fleet_part part);
 void fleet_start_all(struct fleet *fleet); /* and wait until each says that it is ready */
 void fleet_kill(struct fleet *fleet, enum fleet_part part);
 void fleet_await_ready(struct fleet *fleet, enum fleet_part part);
 struct program *fleet_program(const struct fleet *fleet, enum fleet_part part);
+
+/* The same for a copy of a part; the functions above mean the newest process, whichever it is. */
+void fleet_start_copy(struct fleet *fleet, enum fleet_part part, unsigned copy);
+struct program *fleet_copy(const struct fleet *fleet, enum fleet_part part, unsigned copy);
+void fleet_await_copy(struct fleet *fleet, enum fleet_part part, unsigned copy);
+const char *fleet_part_name(enum fleet_part part);
+/** With `proxied`: the links are called as the part and the copy: "estimator-1". */
+struct support_proxy *fleet_proxy(const struct fleet *fleet);
+/** With `clocked`. */
+struct support_clock *fleet_clock(const struct fleet *fleet, enum fleet_part part, unsigned copy);
+struct support_clock *fleet_redis_clock(const struct fleet *fleet);
+const char *fleet_config_path(const struct fleet *fleet);
 /** How often `text` stands in what all processes of this part have printed so far. */
 int fleet_printed(struct fleet *fleet, enum fleet_part part, const char *text);
 /** Wait until fleet_printed() is at least `times`; 60 s at most. */
@@ -100,6 +122,8 @@ const struct heroku *fleet_heroku(const struct fleet *fleet);
 /** The Redis of the fleet as a role asks it; nobody's without users. Lives until the next call. */
 const char *fleet_redis_url(struct fleet *fleet, const char *role);
 
+/** While Redis does not answer: leave the streams alone, or the wait is for it. */
+void fleet_tape_pause(struct fleet *fleet, bool paused);
 /** Let time pass and collect. */
 void fleet_pass(struct fleet *fleet, int ms);
 /** What runs of the app's process type web, from the control port. */

@@ -1,5 +1,7 @@
 #include "support_source.h"
 
+#include "common/clock.h"
+
 #include <arpa/inet.h>
 #include <check.h>
 #include <poll.h>
@@ -11,12 +13,16 @@
 #include <unistd.h>
 
 #define HANGING_MAX 256
+#define REQUEST_MS 300
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct {
     enum source_way way;
     double value;
 } sources[SOURCES_MAX];
+
+static struct source_served *served; /* behind the lock as well */
+static size_t served_count, served_room;
 
 static int hanging[HANGING_MAX]; /* connections that get no answer; the oldest is closed at last */
 static size_t hanging_next;
@@ -40,13 +46,42 @@ static void hang(int fd)
     hanging[place] = fd;
 }
 
+static void served_add(unsigned source, double value)
+{
+    (void)pthread_mutex_lock(&lock);
+    if (served_count == served_room) {
+        size_t room = served_room > 0 ? 2 * served_room : 1024;
+        struct source_served *more = realloc(served, room * sizeof *more);
+        if (more == NULL) {
+            abort();
+        }
+        served = more;
+        served_room = room;
+    }
+    served[served_count++] = (struct source_served){dyn_clock_wall_ms(), source, value};
+    (void)pthread_mutex_unlock(&lock);
+}
+
+struct source_served *source_record(size_t *out_count)
+{
+    (void)pthread_mutex_lock(&lock);
+    struct source_served *copy = calloc(served_count + 1, sizeof *copy);
+    if (copy == NULL) {
+        abort();
+    }
+    memcpy(copy, served, served_count * sizeof *copy);
+    *out_count = served_count;
+    (void)pthread_mutex_unlock(&lock);
+    return copy;
+}
+
 /* One request a connection; whoever connects sends at once. */
 static void connection_serve(int fd)
 {
     char request[2048] = "";
     char body[128];
     struct pollfd ready = {.fd = fd, .events = POLLIN};
-    if (poll(&ready, 1, 1000) != 1 || recv(fd, request, sizeof request - 1, 0) <= 0) {
+    if (poll(&ready, 1, REQUEST_MS) != 1 || recv(fd, request, sizeof request - 1, 0) <= 0) {
         (void)close(fd);
         return;
     }
@@ -60,6 +95,7 @@ static void connection_serve(int fd)
     switch (way) {
     case SOURCE_GOOD:
         text_send(fd, "200 OK", body);
+        served_add(source % SOURCES_MAX, value);
         break;
     case SOURCE_ERROR:
         text_send(fd, "500 Internal Server Error", "{\"value\": 1}");

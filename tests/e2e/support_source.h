@@ -10,6 +10,9 @@
 
 #include "../integration/support_program.h"
 
+#include <stddef.h>
+#include <stdint.h>
+
 #define SOURCES_MAX 16
 
 enum source_way {
@@ -24,6 +27,15 @@ enum source_way {
 /** Listen on a free port of 127.0.0.1, which is returned. Every source is good and says 0. */
 int source_server_start(void);
 void source_say(unsigned source, enum source_way way, double value);
+
+/* One good answer that went out. */
+struct source_served {
+    int64_t at_ms; /* wall clock */
+    unsigned source;
+    double value;
+};
+/** All good answers so far, oldest first; the caller frees them. */
+struct source_served *source_record(size_t *out_count);
 
 /** A script for `command: [/bin/sh, PATH]`. */
 void source_script(struct support_file *script, enum source_way way, double value);

@@ -21,7 +21,8 @@ enum {
 struct program {
     pid_t pid; /* 0: ended and waited for */
     int status;
-    int out; /* -1: at its end */
+    int out;    /* -1: at its end */
+    FILE *copy; /* of the output; NULL: none */
     struct dyn_buf output;
     size_t seen; /* bytes up to the last text that was awaited */
     struct dyn_buf answer;
@@ -29,8 +30,8 @@ struct program {
 };
 
 struct support_file {
-    char directory[64];
-    char path[128];
+    char directory[128];
+    char path[192];
 };
 
 static _Noreturn void child_exec(const char *const *argv, int out)
@@ -66,6 +67,33 @@ struct program *program_start(const char *const *argv)
     return program;
 }
 
+bool program_ended(struct program *program)
+{
+    int status = 0;
+    if (program->pid != 0 && waitpid(program->pid, &status, WNOHANG) == program->pid) {
+        program->pid = 0;
+        program->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    }
+    return program->pid == 0;
+}
+
+void program_copy(struct program *program, const char *path)
+{
+    program->copy = fopen(path, "ae");
+    ck_assert_msg(program->copy != NULL, "%s: %s", path, strerror(errno));
+    (void)setvbuf(program->copy, NULL, _IONBF, 0);
+}
+
+static void output_keep(struct program *program, const char *bytes, size_t len)
+{
+    if (program->copy != NULL) {
+        ck_assert_uint_eq(fwrite(bytes, 1, len, program->copy), len);
+    }
+    if (program->copy == NULL || program->output.len + len < OUTPUT_MAX) {
+        ck_assert_int_eq(dyn_buf_add(&program->output, bytes, len), DYN_OK);
+    }
+}
+
 /* Take what comes within `wait_ms`; false at the end of the output, or when nothing came. */
 static bool output_read(struct program *program, int wait_ms)
 {
@@ -80,7 +108,7 @@ static bool output_read(struct program *program, int wait_ms)
         program->out = -1;
         return false;
     }
-    ck_assert_int_eq(dyn_buf_add(&program->output, bytes, (size_t)len), DYN_OK);
+    output_keep(program, bytes, (size_t)len);
     return true;
 }
 
@@ -95,6 +123,9 @@ void program_free(struct program *program)
     }
     if (program->out >= 0) {
         (void)close(program->out);
+    }
+    if (program->copy != NULL) {
+        (void)fclose(program->copy);
     }
     dyn_buf_fini(&program->output);
     dyn_buf_fini(&program->answer);
@@ -204,11 +235,17 @@ const char *program_body(const struct program *program)
     return program->body;
 }
 
+const char *support_folder(void)
+{
+    const char *folder = getenv("DYN_TEST_FOLDER");
+    return folder != NULL ? folder : "/tmp";
+}
+
 struct support_file *support_file_new(const char *name)
 {
     struct support_file *file = calloc(1, sizeof *file);
     ck_assert_ptr_nonnull(file);
-    (void)snprintf(file->directory, sizeof file->directory, "/tmp/dyn-file-XXXXXX");
+    (void)snprintf(file->directory, sizeof file->directory, "%s/dyn-file-XXXXXX", support_folder());
     ck_assert_ptr_nonnull(mkdtemp(file->directory));
     (void)snprintf(file->path, sizeof file->path, "%s/%s", file->directory, name);
     return file;

@@ -7,6 +7,8 @@
 #ifndef DYN_TESTS_SUPPORT_PROGRAM_H
 #define DYN_TESTS_SUPPORT_PROGRAM_H
 
+#include <stdbool.h>
+
 struct program;
 
 /** argv[0] is a path; NULL ends. It dies with the test. Its stdout and stderr come in one piece. */
@@ -21,12 +23,19 @@ void program_await(struct program *program, const char *text);
 int program_end(struct program *program);
 /** All that it printed so far and that was read; complete after program_end(). */
 const char *program_output(struct program *program);
+/** Whether it has ended by now; program_end() then answers at once. */
+bool program_ended(struct program *program);
+/** From now on its output goes to this file as well; what is too much to keep, only there. */
+void program_copy(struct program *program, const char *path);
 /** How often `text` stands in the output so far. */
 int program_count(struct program *program, const char *text);
 /** GET from the port that its log line event=started names; the status. */
 int program_http(struct program *program, const char *path);
 /** The body of the last program_http(). */
 const char *program_body(const struct program *program);
+
+/** Where tests make their directories: DYN_TEST_FOLDER, or /tmp. */
+const char *support_folder(void);
 
 struct support_file;
 /** A file of that name in a directory of its own. */

@@ -1,5 +1,7 @@
 #include "support_redis.h"
 
+#include "support_clock.h"
+
 #include "common/bus.h"
 
 #include <arpa/inet.h>
@@ -22,8 +24,8 @@
 #define ANSWER_MAX ((size_t)64 * 1024 * 1024)
 
 struct support_redis {
-    char directory[64];
-    char path[96];
+    char directory[88];
+    char path[104]; /* of a Unix socket: no longer than that */
     char url[512];
     char port_text[8];
     int port;
@@ -69,7 +71,9 @@ struct support_redis *support_redis_prepare(const struct support_redis_options *
     if (options != NULL) {
         redis->options = *options;
     }
-    strcpy(redis->directory, "/tmp/dyn-redis-XXXXXX");
+    const char *folder = getenv("DYN_TEST_FOLDER");
+    (void)snprintf(redis->directory, sizeof(redis->directory), "%s/dyn-redis-XXXXXX",
+                   folder != NULL ? folder : "/tmp");
     if (mkdtemp(redis->directory) == NULL) {
         give_up("mkdtemp");
     }
@@ -175,6 +179,7 @@ static _Noreturn void server_exec(const struct support_redis *redis)
         }
     }
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    support_clock_lend(redis->options.clock);
     int null = open("/dev/null", O_RDWR);
     (void)dup2(null, STDIN_FILENO);
     (void)dup2(null, STDOUT_FILENO);

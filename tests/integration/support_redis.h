@@ -11,13 +11,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct support_clock;
 struct support_redis;
 
 struct support_redis_options {
     bool append_only;     /* an AOF, appendfsync always: what was acknowledged survives a kill */
     bool tcp;             /* a loopback port besides the socket */
     const char *password; /* of the default user; NULL: none */
-    const char *const *arguments; /* further ones, NULL-terminated, or NULL */
+    const char *const *arguments;      /* further ones, NULL-terminated, or NULL */
+    const struct support_clock *clock; /* its wall clock; NULL: the true one */
 };
 
 /** Started and answering. `options` may be NULL. */
