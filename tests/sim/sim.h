@@ -8,7 +8,7 @@
  *   common/loop.h       sim_loop.c    timers in the heap; no descriptors, no children
  *   common/clock.h      sim_clock.c   the clocks of the host of the process that runs
  *   common/log.h        sim_story.c   lines of the story
- *   common/bus_hiredis  sim_bus.c     connections to sim_redis.c, with latency and faults
+ *   common/bus_hiredis  sim_bus.c     connections to sim_server.c, with latency and faults
  *   common/http.h       sim_http.c    the model Heroku and the metric sources
  *
  * Nothing may depend on addresses, on the machine's clocks or on whether the story is told.

@@ -1,0 +1,73 @@
+/* The client's side of a connection: what common/bus_hiredis.c is on a real one. */
+#include "tests/sim/sim_internal.h"
+
+#include "common/bus_internal.h"
+
+#define CHECK_EVERY_MS 100
+
+void bus_redis_detach(struct bus *bus)
+{
+    struct sim_conn *conn = bus->redis;
+    bus->redis = NULL;
+    if (conn != NULL) {
+        sim_conn_detach(conn);
+    }
+}
+
+static dyn_err reply_err(const struct bus_reply *reply)
+{
+    if (reply->type != BUS_ERROR) {
+        return DYN_OK;
+    }
+    return dyn_str_starts(reply->str, "FENCED") ? DYN_FENCED : DYN_REFUSED;
+}
+
+static void answer_take(struct bus *bus, const struct bus_reply *reply)
+{
+    dyn_err err = reply_err(reply);
+    struct call call = bus_call_pop(bus);
+    if (call.fn != NULL) {
+        call.fn(call.arg, err, reply);
+    }
+    if (err == DYN_REFUSED && !bus->dying && dyn_str_starts(reply->str, "READONLY")) {
+        bus_reset(bus, "the server is a replica now");
+    }
+}
+
+void sim_bus_receive(struct sim_conn *conn, struct sim_packet *packet)
+{
+    struct bus *bus = conn->bus;
+    bus_enter(bus);
+    if (packet->kind == PACKET_END) {
+        bus_redis_detach(bus);
+        bus_lose(bus, packet->why, INT64_MIN);
+    } else if (bus->count > 0) {
+        answer_take(bus, &packet->answer->root);
+    }
+    bus_leave(bus);
+    sim_packet_free(packet);
+}
+
+dyn_err bus_command_send(struct bus *bus, const struct dyn_str *argv, size_t argc,
+                         int64_t timeout_ms, bus_fn *fn, void *arg)
+{
+    DYN_ASSERT(argc > 0);
+    struct sim_conn *conn = bus->redis;
+    if (conn->process->dying) {
+        return DYN_CLOSED;
+    }
+    sim_wire_send(conn, &conn->out, sim_packet_command(argv, argc));
+    bus_call_push(bus, fn, arg, timeout_ms > 0 ? timeout_ms : DYN_BUS_COMMAND_TIMEOUT_MS);
+    return DYN_OK;
+}
+
+void bus_connect(struct bus *bus)
+{
+    DYN_ASSERT(bus->redis == NULL && bus->count == 0);
+    bus->state = BUS_GREETING;
+    bus->redis = sim_conn_open(sim_server_primary(), bus);
+    dyn_timer_start(bus->check, CHECK_EVERY_MS, CHECK_EVERY_MS);
+    if (bus_greet(bus) != DYN_OK) {
+        bus_drop(bus, "the handshake cannot be sent", INT64_MIN);
+    }
+}

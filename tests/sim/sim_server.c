@@ -1,0 +1,705 @@
+/* Servers: their side of connections, and what may befall them. */
+#include "tests/sim/sim_server.h"
+
+static struct {
+    struct sim_server servers[SIM_SERVERS];
+    unsigned count;
+    unsigned primary;
+    void (*watch)(void *arg, const struct sim_write *write);
+    void *watch_arg;
+    struct sim_random random;
+} redis;
+
+/* ---- which ---- */
+
+struct sim_server *sim_server_at(unsigned index)
+{
+    DYN_ASSERT(index < redis.count);
+    return &redis.servers[index];
+}
+
+struct sim_server *sim_server_primary(void)
+{
+    return &redis.servers[redis.primary];
+}
+
+struct sim_host *sim_server_host(struct sim_server *server)
+{
+    return &server->host;
+}
+
+bool sim_server_is_stalled(const struct sim_server *server)
+{
+    return server->running && server->faults[SIM_FAULT_STALL];
+}
+
+/* ---- replication ---- */
+
+static struct sim_server *replica_of(const struct sim_server *server)
+{
+    bool follows = redis.count > 1 && server == sim_server_primary();
+    struct sim_server *other = follows ? &redis.servers[1 - redis.primary] : NULL;
+    return other != NULL && other->is_replica ? other : NULL;
+}
+
+static bool replication_flows(const struct sim_server *replica)
+{
+    return replica->link_whole && replica->running && sim_server_primary()->running;
+}
+
+/* Up to when the replica has seen what the primary wrote. */
+static int64_t replica_seen(struct sim_server *replica)
+{
+    int64_t seen = sim_now() - replica->link_lag_us;
+    if (replication_flows(replica) && seen > replica->seen_until) {
+        replica->seen_until = seen;
+    }
+    return replica->seen_until;
+}
+
+static void replica_catch_up(struct sim_server *replica)
+{
+    sim_log_apply(&sim_server_primary()->log, SIM_LOG_REPLICA, replica_seen(replica),
+                  &replica->store);
+}
+
+/* Copy everything: it connects again, or for the first time. */
+static void replica_sync(struct sim_server *replica)
+{
+    struct sim_server *primary = sim_server_primary();
+    model_store_clear(&replica->store);
+    model_store_copy(&replica->store, &primary->store);
+    sim_log_follow(&primary->log, SIM_LOG_REPLICA);
+    replica->seen_until = sim_now();
+}
+
+/* The flow is about to stop, or to go on: take note of the time. */
+static void replication_turn(void)
+{
+    struct sim_server *replica = replica_of(sim_server_primary());
+    if (replica != NULL) {
+        (void)replica_seen(replica);
+        if (replication_flows(replica)) {
+            replica->flowed_at = sim_now();
+        }
+    }
+}
+
+static unsigned replicas_good(const struct sim_server *server)
+{
+    struct sim_server *replica = replica_of(server);
+    if (replica == NULL) {
+        return 0;
+    }
+    /* Acknowledgements come each second, and their age is told in whole ones. */
+    return replication_flows(replica) ||
+                   sim_now() - replica->flowed_at <= server->max_lag_us + SIM_S
+               ? 1
+               : 0;
+}
+
+unsigned sim_server_replicas_have(const struct sim_server *server, int64_t wrote_at)
+{
+    struct sim_server *replica = replica_of(server);
+    return replica != NULL && replica_seen(replica) >= wrote_at ? 1 : 0;
+}
+
+int64_t sim_server_told_at(const struct sim_server *server, int64_t wrote_at)
+{
+    const struct sim_server *replica = replica_of(server);
+    if (replica == NULL || !replication_flows(replica)) {
+        return INT64_MAX;
+    }
+    int64_t seen_at = wrote_at + replica->link_lag_us;
+    return (seen_at > sim_now() ? seen_at : sim_now()) + replica->link_lag_us + SIM_MS / 4;
+}
+
+void sim_replication_set(bool whole, int64_t lag_us)
+{
+    sim_story("replication %s, %lld ms behind", whole ? "whole" : "broken",
+              (long long)(lag_us / SIM_MS));
+    replication_turn();
+    for (unsigned i = 0; i < redis.count; i++) {
+        redis.servers[i].link_whole = whole;
+        redis.servers[i].link_lag_us = lag_us;
+    }
+    sim_blocked_turn(sim_server_primary());
+}
+
+/* ---- writes ---- */
+
+static void write_tell(struct sim_server *server, const struct model_op *op)
+{
+    static const enum sim_write_kind kinds[] = {SIM_WRITE_ADD,    SIM_WRITE_TRIM,
+                                                SIM_WRITE_SET,    SIM_WRITE_UNSET,
+                                                SIM_WRITE_DELETE, SIM_WRITE_DELETE};
+    const struct sim_conn *client = server->client;
+    struct sim_write write = {
+        .kind = kinds[op->kind],
+        .server = server,
+        .process = client != NULL ? client->process_id : 0,
+        .name = client != NULL ? client->name : "world",
+        .call = server->call,
+        .key = op->key != NULL ? (struct dyn_str){op->key->bytes, op->key->len} : DYN_STR(""),
+        .id = op->id,
+    };
+    if (op->kind == MODEL_ADD) {
+        struct model_entry entry = {op->id, 0, op->fields, op->value};
+        write.value = model_entry_field(&entry, "m");
+    } else if (op->kind == MODEL_TRIM) {
+        const struct model_stream *stream = &model_key_find(&server->store, write.key)->stream;
+        write.id = stream->count > 0 ? model_stream_at(stream, 0)->id
+                                     : (struct entry_id){stream->last.ms, stream->last.seq + 1};
+    } else {
+        write.field = op->field != NULL ? (struct dyn_str){op->field->bytes, op->field->len}
+                                        : (struct dyn_str){NULL, 0};
+        write.value = op->value != NULL ? (struct dyn_str){op->value->bytes, op->value->len}
+                                        : (struct dyn_str){NULL, 0};
+    }
+    redis.watch(redis.watch_arg, &write);
+}
+
+static void log_shorten(struct sim_server *server)
+{
+    struct sim_server *replica = replica_of(server);
+    sim_log_apply(&server->log, SIM_LOG_DISK, sim_now() - SIM_DISK_US, &server->disk);
+    if (replica != NULL) {
+        replica_catch_up(replica);
+    }
+}
+
+static void store_changed(void *arg, const struct model_op *op)
+{
+    struct sim_server *server = arg;
+    server->touched = server->touched || op->kind == MODEL_ADD;
+    if (server->client != NULL) {
+        server->client->wrote_at = sim_now();
+    }
+    sim_log_add(&server->log, op);
+    if (++server->logged % 128 == 0) {
+        log_shorten(server);
+    }
+    if (redis.watch != NULL) {
+        write_tell(server, op);
+    }
+}
+
+void sim_writes_watch(void (*fn)(void *arg, const struct sim_write *write), void *arg)
+{
+    redis.watch = fn;
+    redis.watch_arg = arg;
+}
+
+/* ---- answers ---- */
+
+static void answer_send(struct sim_conn *conn, struct model_answer *answer)
+{
+    struct sim_packet *packet = sim_packet_new(PACKET_ANSWER);
+    packet->answer = answer;
+    sim_wire_send(conn, &conn->in, packet);
+}
+
+static void readers_serve(struct sim_server *server)
+{
+    if (!server->touched) {
+        return;
+    }
+    server->touched = false;
+    struct sim_blocked *blocked = server->blocked;
+    while (blocked != NULL) {
+        struct model_answer *answer = model_answer_new();
+        if (blocked->reads && model_read_run(&server->store, &blocked->read, answer)) {
+            sim_unblock(blocked, answer);
+            blocked = server->blocked; /* what its client sent meanwhile may have changed all */
+        } else {
+            model_answer_free(answer);
+            blocked = blocked->next;
+        }
+    }
+}
+
+/* What a server refuses whatever the command would do; true when it has answered. */
+static bool server_refuses(struct sim_server *server, const struct model_command *command,
+                           const struct sim_packet *packet, struct model_answer *answer)
+{
+    bool writes = model_command_writes(command, packet->argv, packet->argc);
+    const char *words = NULL;
+    if (server->faults[SIM_FAULT_OOM] &&
+        model_command_needs_memory(command, packet->argv, packet->argc)) {
+        words = "OOM command not allowed when used memory > 'maxmemory'.";
+    } else if (server->faults[SIM_FAULT_MISCONF] && writes) {
+        words = "MISCONF Errors writing to the AOF file: No space left on device";
+    } else if (writes && !server->is_replica && replicas_good(server) < server->min_replicas) {
+        words = "NOREPLICAS Not enough good replicas to write.";
+    } else if (writes && server->is_replica) {
+        words = "READONLY You can't write against a read only replica.";
+    } else if (server->faults[SIM_FAULT_LOADING] && command->run != NULL) {
+        words = "LOADING Redis is loading the dataset in memory";
+    }
+    if (words != NULL) {
+        model_put_error(answer, &answer->root, "%s", words);
+    }
+    return words != NULL;
+}
+
+static void role_put(const struct sim_server *server, struct model_answer *answer)
+{
+    struct bus_reply *items = model_put_array(answer, &answer->root, server->is_replica ? 5 : 3);
+    if (server->is_replica) {
+        model_put_str(answer, &items[0], DYN_STR("slave"));
+        model_put_str(answer, &items[1], DYN_STR("redis"));
+        model_put_int(&items[2], 6379);
+        model_put_str(answer, &items[3], DYN_STR("connected"));
+        model_put_int(&items[4], 0);
+    } else {
+        model_put_str(answer, &items[0], DYN_STR("master"));
+        model_put_int(&items[1], 0);
+        (void)model_put_array(answer, &items[2], 0);
+    }
+}
+
+static void info_put(const struct sim_server *server, struct model_answer *answer)
+{
+    char text[256];
+    int len = snprintf(text, sizeof text,
+                       "# Server\r\nredis_version:7.0.15\r\nredis_mode:standalone\r\nrun_id:%s\r\n"
+                       "tcp_port:6379\r\n",
+                       server->run_id);
+    model_put_str(answer, &answer->root, (struct dyn_str){text, (size_t)len});
+}
+
+/* WAIT: false when it is to wait. */
+static bool wait_begin(struct sim_conn *conn, const struct sim_packet *packet,
+                       struct model_answer *answer)
+{
+    int64_t replicas = 0;
+    int64_t timeout_ms = 0;
+    if (!model_number(packet->argv[1], &replicas) || !model_number(packet->argv[2], &timeout_ms)) {
+        model_put_error(answer, &answer->root, "ERR value is not an integer or out of range");
+        return true;
+    }
+    if (timeout_ms < 0) {
+        model_put_error(answer, &answer->root, "ERR timeout is negative");
+        return true;
+    }
+    unsigned have = conn->wrote_at < 0 ? replicas_good(conn->server) : 0;
+    if (replicas <= (int64_t)have) {
+        model_put_int(&answer->root, have);
+        return true;
+    }
+    sim_block_wait(conn, replicas, timeout_ms);
+    return false;
+}
+
+/* The connection's own commands; false when there is no answer yet. */
+static bool conn_run(struct sim_conn *conn, const char *name, const struct sim_packet *packet,
+                     struct model_answer *answer)
+{
+    if (strcmp(name, "role") == 0) {
+        role_put(conn->server, answer);
+    } else if (strcmp(name, "info") == 0) {
+        info_put(conn->server, answer);
+    } else if (strcmp(name, "wait") == 0) {
+        return wait_begin(conn, packet, answer);
+    } else {
+        model_put_status(&answer->root, "OK"); /* AUTH, SELECT, CLIENT */
+    }
+    return true;
+}
+
+/* XREAD; false when there is no answer yet. */
+static bool read_run(struct sim_conn *conn, struct sim_packet *packet, struct model_answer *answer)
+{
+    struct model_read read;
+    const struct model_store *store = &conn->server->store;
+    if (!model_read_parse(store, packet->argv, packet->argc, answer, &read) ||
+        model_read_run(store, &read, answer) || read.block_ms < 0) {
+        return true;
+    }
+    sim_block_read(conn, packet, answer, &read);
+    return false;
+}
+
+/* The answer, or NULL while the client waits; then the packet was taken. */
+static struct model_answer *command_run(struct sim_conn *conn, struct sim_packet **packet)
+{
+    struct sim_server *server = conn->server;
+    struct sim_packet *in = *packet;
+    const struct model_command *command = model_command_find(in->argv[0]);
+    struct model_answer *answer = model_answer_new();
+    bool answered = true;
+    if (model_command_refused(command, in->argv, in->argc, answer) ||
+        server_refuses(server, command, in, answer)) {
+        return answer;
+    }
+    if (command->run == NULL) {
+        answered = conn_run(conn, command->name, in, answer);
+    } else if (command->run == model_xread) {
+        if (!read_run(conn, in, answer)) {
+            *packet = NULL; /* it waits, with both */
+            return NULL;
+        }
+    } else {
+        server->client = conn;
+        server->call = command->run == model_fcall ? in->argv[1] : in->argv[0];
+        server->store.wall_us = sim_host_wall_us(&server->host);
+        command->run(&server->store, in->argv, in->argc, answer, &answer->root);
+        server->client = NULL;
+    }
+    if (!answered) {
+        model_answer_free(answer);
+        return NULL;
+    }
+    return answer;
+}
+
+static void client_run(struct sim_conn *conn, struct sim_packet *packet)
+{
+    struct sim_server *server = conn->server;
+    struct model_answer *answer = command_run(conn, &packet);
+    if (answer != NULL) {
+        answer_send(conn, answer);
+    }
+    sim_packet_free(packet);
+    readers_serve(server);
+}
+
+void sim_client_go_on(struct sim_conn *conn, struct model_answer *answer)
+{
+    answer_send(conn, answer);
+    while (conn->blocked == NULL && conn->pending.first != NULL) {
+        client_run(conn, sim_packets_take(&conn->pending));
+    }
+}
+
+/* ---- connections ---- */
+
+void sim_server_adopt(struct sim_server *server, struct sim_conn *conn)
+{
+    conn->next = server->conns;
+    if (server->conns != NULL) {
+        server->conns->previous = conn;
+    }
+    server->conns = conn;
+}
+
+void sim_server_forget(struct sim_conn *conn)
+{
+    if (conn->previous != NULL) {
+        conn->previous->next = conn->next;
+    } else {
+        conn->server->conns = conn->next;
+    }
+    if (conn->next != NULL) {
+        conn->next->previous = conn->previous;
+    }
+}
+
+static void client_close(struct sim_conn *conn)
+{
+    conn->closed = true;
+    sim_packets_drop(&conn->pending);
+    sim_blocked_free(conn->blocked);
+    conn->blocked = NULL;
+}
+
+void sim_server_hang_up(struct sim_conn *conn, const char *why)
+{
+    if (!conn->closed) {
+        client_close(conn);
+    }
+    if (conn->bus != NULL) {
+        struct sim_packet *packet = sim_packet_new(PACKET_END);
+        packet->why = why;
+        sim_wire_send(conn, &conn->in, packet);
+    }
+}
+
+void sim_server_receive(struct sim_conn *conn, struct sim_packet *packet)
+{
+    struct sim_server *server = conn->server;
+    if (packet->kind == PACKET_END) {
+        sim_packet_free(packet);
+        client_close(conn);
+        sim_conn_release(conn);
+        return;
+    }
+    if (packet->kind == PACKET_CONNECT && !server->running) {
+        sim_server_hang_up(conn, "Connection refused");
+    }
+    conn->accepted = conn->accepted || packet->kind == PACKET_CONNECT;
+    if (conn->closed || packet->kind == PACKET_CONNECT) {
+        sim_packet_free(packet);
+    } else if (conn->blocked != NULL) {
+        sim_packets_add(&conn->pending, packet);
+    } else {
+        client_run(conn, packet);
+    }
+    sim_conn_release(conn);
+}
+
+/* ---- the life of a server ---- */
+
+static void run_id_draw(struct sim_server *server)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < 40; i++) {
+        server->run_id[i] = digits[sim_random_bits(&redis.random) % 16];
+    }
+    server->run_id[40] = '\0';
+}
+
+static void conns_hang_up(struct sim_server *server, const char *why)
+{
+    struct sim_conn *next = NULL;
+    for (struct sim_conn *conn = server->conns; conn != NULL; conn = next) {
+        next = conn->next;
+        sim_server_hang_up(conn, why);
+        sim_conn_release(conn);
+    }
+}
+
+static void conns_kick(struct sim_server *server)
+{
+    for (struct sim_conn *conn = server->conns; conn != NULL; conn = conn->next) {
+        sim_wire_kick(conn, &conn->out);
+    }
+}
+
+void sim_server_stop(struct sim_server *server)
+{
+    if (!server->running) {
+        return;
+    }
+    sim_story("Redis %u stops", server->index);
+    replication_turn();
+    server->running = false;
+    server->stopped_at = sim_now();
+    conns_hang_up(server, "Connection reset by peer");
+    conns_kick(server);
+}
+
+void sim_server_start(struct sim_server *server, int64_t lost_us)
+{
+    if (server->running) {
+        return;
+    }
+    sim_story("Redis %u starts, without the writes of its last %lld ms", server->index,
+              (long long)(lost_us / SIM_MS));
+    if (!server->is_replica) {
+        sim_log_apply(&server->log, SIM_LOG_DISK, server->stopped_at - lost_us, &server->disk);
+        model_store_clear(&server->store);
+        model_store_copy(&server->store, &server->disk);
+        sim_log_follow(&server->log, SIM_LOG_DISK);
+    }
+    run_id_draw(server);
+    server->running = true;
+    struct sim_server *replica = replica_of(sim_server_primary());
+    if (replica != NULL && (server == replica || server == sim_server_primary())) {
+        if (replica->running && sim_server_primary()->running) {
+            replica_sync(replica);
+        }
+    }
+    conns_kick(server);
+}
+
+void sim_failover(void)
+{
+    DYN_ASSERT(redis.count > 1);
+    struct sim_server *replica = replica_of(sim_server_primary());
+    if (replica == NULL || !replica->running) {
+        sim_story("no failover: there is no replica");
+        return;
+    }
+    replication_turn();
+    replica_catch_up(replica);
+    sim_story("failover: Redis %u is the primary now, without the last %lld ms", replica->index,
+              (long long)((sim_now() - replica->seen_until) / SIM_MS));
+    sim_log_unfollow(&sim_server_primary()->log, SIM_LOG_REPLICA);
+    replica->is_replica = false;
+    model_store_clear(&replica->disk);
+    model_store_copy(&replica->disk, &replica->store);
+    sim_log_follow(&replica->log, SIM_LOG_DISK);
+    redis.primary = replica->index;
+}
+
+void sim_server_demote(struct sim_server *server)
+{
+    DYN_ASSERT(server != sim_server_primary());
+    sim_story("Redis %u becomes a replica", server->index);
+    server->is_replica = true;
+    server->flowed_at = sim_now();
+    replica_sync(server);
+    for (struct sim_conn *conn = server->conns; conn != NULL; conn = conn->next) {
+        if (conn->blocked != NULL) {
+            struct model_answer *answer = model_answer_new();
+            model_put_error(answer, &answer->root,
+                            "UNBLOCKED force unblock from blocking operation, instance state "
+                            "changed (master -> replica?)");
+            answer_send(conn, answer);
+            sim_server_hang_up(conn, "the connection was closed");
+        }
+    }
+}
+
+/* ---- faults ---- */
+
+void sim_server_fault(struct sim_server *server, enum sim_server_fault fault, bool on)
+{
+    static const char *const names[] = {"is full", "cannot write to its disk", "loads",
+                                        "has no Functions", "stalls"};
+    if (server->faults[fault] == on) {
+        return;
+    }
+    sim_story("Redis %u %s: %s", server->index, names[fault], on ? "from now on" : "no more");
+    server->faults[fault] = on;
+    server->store.has_functions = !server->faults[SIM_FAULT_NO_FUNCTIONS];
+    conns_kick(server);
+}
+
+void sim_server_min_replicas(struct sim_server *server, unsigned count, int64_t max_lag_us)
+{
+    server->min_replicas = count;
+    server->max_lag_us = max_lag_us;
+}
+
+bool sim_server_command(struct sim_server *server, const struct dyn_str *argv, size_t argc)
+{
+    const struct model_command *command = model_command_find(argv[0]);
+    struct model_answer *answer = model_answer_new();
+    DYN_ASSERT(command != NULL && command->run != NULL);
+    if (!model_command_refused(command, argv, argc, answer)) {
+        server->call = argv[0];
+        server->store.wall_us = sim_host_wall_us(&server->host);
+        command->run(&server->store, argv, argc, answer, &answer->root);
+        readers_serve(server);
+    }
+    bool good = answer->root.type != BUS_ERROR;
+    if (!good) {
+        sim_story("Redis %u: " DYN_STR_FMT, server->index, DYN_STR_ARG(answer->root.str));
+    }
+    model_answer_free(answer);
+    return good;
+}
+
+void sim_server_flush(struct sim_server *server)
+{
+    sim_story("Redis %u is flushed", server->index);
+    (void)sim_server_command(server, (struct dyn_str[]){DYN_STR("FLUSHALL")}, 1);
+}
+
+void sim_server_delete(struct sim_server *server, const char *key)
+{
+    sim_story("Redis %u: %s is deleted", server->index, key);
+    (void)sim_server_command(server, (struct dyn_str[]){DYN_STR("DEL"), dyn_str_from(key)}, 2);
+}
+
+void sim_server_entry_last(struct sim_server *server, const char *key)
+{
+    sim_story("Redis %u: %s gets an entry with the highest ID", server->index, key);
+    struct dyn_str argv[] = {DYN_STR("XADD"), dyn_str_from(key),
+                             DYN_STR("18446744073709551615-18446744073709551615"), DYN_STR("m"),
+                             DYN_STR("x")};
+    (void)sim_server_command(server, argv, 5);
+}
+
+void sim_server_setup(struct sim_server *server)
+{
+    char key[DYN_NAME_MAX];
+    char partitions[16];
+    char schema[16];
+    (void)snprintf(key, sizeof key, "%s:setup", sim_options_get()->prefix);
+    (void)snprintf(partitions, sizeof partitions, "%u", sim_options_get()->partitions);
+    (void)snprintf(schema, sizeof schema, "%d", MESSAGE_SCHEMA);
+    struct dyn_str argv[] = {DYN_STR("HSET"),       dyn_str_from(key),
+                             DYN_STR("partitions"), dyn_str_from(partitions),
+                             DYN_STR("functions"),  dyn_str_from(bus_functions_version),
+                             DYN_STR("schema"),     dyn_str_from(schema)};
+    (void)sim_server_command(server, argv, 8);
+}
+
+/* ---- looking into it ---- */
+
+struct dyn_str sim_hash_get(struct sim_server *server, const char *key, const char *field)
+{
+    const struct model_key *found = model_key_find(&server->store, dyn_str_from(key));
+    const struct model_field *at =
+        found != NULL ? model_field_find(&found->fields, dyn_str_from(field)) : NULL;
+    return at != NULL ? (struct dyn_str){at->value->bytes, at->value->len}
+                      : (struct dyn_str){NULL, 0};
+}
+
+size_t sim_stream_count(struct sim_server *server, const char *key)
+{
+    const struct model_key *found = model_key_find(&server->store, dyn_str_from(key));
+    return found != NULL ? found->stream.count : 0;
+}
+
+bool sim_stream_at(struct sim_server *server, const char *key, size_t index, struct bus_entry *out)
+{
+    const struct model_key *found = model_key_find(&server->store, dyn_str_from(key));
+    if (found == NULL || index >= found->stream.count) {
+        return false;
+    }
+    const struct model_entry *entry = model_stream_at(&found->stream, index);
+    *out = (struct bus_entry){entry->id, model_entry_field(entry, "m")};
+    return true;
+}
+
+/* ---- all of them ---- */
+
+void sim_servers_wall_stepped(const struct sim_host *host)
+{
+    for (unsigned i = 0; i < redis.count; i++) {
+        if (&redis.servers[i].host == host) {
+            sim_story("the wall clock of Redis %u steps", i);
+            sim_blocked_turn(&redis.servers[i]);
+        }
+    }
+}
+
+void sim_servers_begin(void)
+{
+    const struct sim_options *options = sim_options_get();
+    DYN_ASSERT(options->replicas + 1 <= SIM_SERVERS);
+    redis.random = sim_random_of("Redis");
+    redis.count = 1 + options->replicas;
+    for (unsigned i = 0; i < redis.count; i++) {
+        struct sim_server *server = &redis.servers[i];
+        server->index = i;
+        server->running = true;
+        server->is_replica = i > 0;
+        server->link_whole = true;
+        server->link_lag_us = SIM_MS;
+        model_store_init(&server->store);
+        model_store_init(&server->disk);
+        server->store.changed = store_changed;
+        server->store.arg = server;
+        run_id_draw(server);
+        sim_log_follow(&server->log, SIM_LOG_DISK);
+    }
+    if (redis.count > 1) {
+        sim_log_follow(&redis.servers[0].log, SIM_LOG_REPLICA);
+    }
+    if (options->partitions > 0) {
+        sim_server_setup(&redis.servers[0]);
+    }
+}
+
+void sim_servers_end(void)
+{
+    for (unsigned i = 0; i < redis.count; i++) {
+        struct sim_server *server = &redis.servers[i];
+        while (server->conns != NULL) {
+            struct sim_conn *conn = server->conns;
+            sim_wire_drop(&conn->out);
+            client_close(conn);
+            sim_conn_release(conn);
+        }
+        sim_log_end(&server->log);
+        model_store_clear(&server->store);
+        model_store_clear(&server->disk);
+    }
+    memset(&redis, 0, sizeof redis);
+    model_answers_end();
+}
