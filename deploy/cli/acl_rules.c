@@ -77,7 +77,7 @@ static const char *const replica_may[] = {
 };
 
 static const char *const sentinel_may[] = {
-    "+ping +info +role +multi +exec +slaveof +replicaof +config|rewrite +client|setname "
+    "+ping +info +role +multi +exec +slaveof +config|rewrite +client|setname "
     "+client|kill +script|kill +subscribe +publish &__sentinel__:hello",
     NULL,
 };

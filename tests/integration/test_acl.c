@@ -233,7 +233,7 @@ static const struct line lines[] = {
     {"", "PSUBSCRIBE *"},
     {"", "SUBSCRIBE news"},
     {"", "PUBLISH news x"},
-    /* Redis' own processes, of which test_the_servers_own has the real ones */
+    /* Redis' own processes, of which test_replicas has the real ones */
     {"p", "REPLCONF listening-port 6379"},
     {"s", "MULTI"},
     {"s", "PUBLISH __sentinel__:hello x"},
@@ -393,7 +393,7 @@ END_TEST
 /* What the lines do not show: these are sent to live servers by another test. */
 static const char *const beyond_lines[ACL_ROLES] = {
     [6] = " psync replconf ",
-    [7] = " exec slaveof replicaof config|rewrite script|kill subscribe ",
+    [7] = " exec slaveof config|rewrite script|kill subscribe ",
 };
 
 /* Whether a line gives this command, "get" or "client|setname", to the role. */
