@@ -572,3 +572,42 @@ void dyn_child_free(struct dyn_child *child)
     child_output_close(child);
     child_release(child);
 }
+
+/* ---- work for other threads ---- */
+
+struct work {
+    uv_work_t uv;
+    struct dyn_loop *loop;
+    void (*work)(void *data);
+    void (*done)(void *data);
+    void *data;
+};
+
+static void work_run(uv_work_t *uv)
+{
+    struct work *work = uv->data;
+    work->work(work->data);
+}
+
+static void work_done(uv_work_t *uv, int status)
+{
+    (void)status; /* nobody cancels it */
+    struct work *work = uv->data;
+    loop_touch(work->loop);
+    work->done(work->data);
+    free(work);
+}
+
+dyn_err dyn_work_start(struct dyn_loop *loop, void (*work)(void *data), void (*done)(void *data),
+                       void *data)
+{
+    struct work *request = calloc(1, sizeof *request);
+    if (request == NULL) {
+        return DYN_NOMEM;
+    }
+    *request = (struct work){.loop = loop, .work = work, .done = done, .data = data};
+    request->uv.data = request;
+    int failed = uv_queue_work(&loop->uv, &request->uv, work_run, work_done);
+    DYN_ASSERT(failed == 0); /* only for a request without work */
+    return DYN_OK;
+}

@@ -64,6 +64,14 @@ typedef void dyn_signal_fn(void *arg, int signum);
 struct dyn_signal *dyn_signal_new(struct dyn_loop *loop, int signum, dyn_signal_fn *fn, void *arg);
 void dyn_signal_free(struct dyn_signal *sig);
 
+/**
+ * Run work(data) on another thread, which may block there, then done(data) on the loop's, exactly
+ * once. There are few such threads, and dyn_loop_free() waits for what runs on them. DYN_NOMEM:
+ * neither is called.
+ */
+DYN_NODISCARD dyn_err dyn_work_start(struct dyn_loop *loop, void (*work)(void *data),
+                                     void (*done)(void *data), void *data);
+
 struct dyn_child_options {
     const char *const *argv; /* argv[0] a path or a name in env's PATH; no shell */
     const char *const *env;  /* the whole environment, NAME=value, NULL-terminated */
