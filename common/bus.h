@@ -6,9 +6,14 @@
  * tells the server's run_id, so that its owner sees another server behind the same address.
  * Whatever goes wrong on a connection, including a command that is not answered in time, ends that
  * connection: every command under way is answered with DYN_CLOSED or DYN_TIMEOUT, then `lost`.
- * So does an error reply READONLY: the server has become a replica. Host names are resolved while
- * connecting, and the loop waits for that. SIGPIPE must be ignored; bus_new() sees to it.
- * bus_free() and bus_reset() may be called in any callback.
+ * So do the error replies READONLY (the server has become a replica) and LOADING (it has no data
+ * yet), and, with Sentinels, NOREPLICAS (it may be a master of the past). Nothing here blocks: host
+ * names are resolved on a thread. SIGPIPE must be ignored; bus_new() sees to it. bus_free() and
+ * bus_reset() may be called in any callback.
+ *
+ * With Sentinels each (re)connect asks them in turn, from the one on whose word the last good
+ * connection rested, at most 1 s each, and tries each master that one of them names; the host of
+ * the URL is not used. `lost` says what each of them said when none led to a master.
  *
  * Ownership: arguments are copied before bus_command() returns; a reply lives during its callback.
  * Threads: the loop thread only.
@@ -22,14 +27,38 @@
 struct bus;
 struct bus_reply;
 
+/** How the server is reached, as far as the URL does not say it. NULL, false and 0: not so. The bus
+ *  keeps copies. */
+struct bus_access {
+    const char *username; /* instead of the URL's */
+    const char *password; /* instead of the URL's */
+    /* PEM files, for rediss:// only: whom to trust (NULL: whom the system trusts) and who we are.
+     */
+    const char *tls_ca;
+    const char *tls_cert;
+    const char *tls_key;
+    bool tls_insecure;                 /* accept any certificate of any name */
+    const char *sentinel_master;       /* the name that the Sentinels know; NULL: none is asked */
+    const char *const *sentinel_nodes; /* host:port, NULL-terminated; with rediss:// by TLS too */
+    const char *sentinel_username;
+    const char *sentinel_password;
+    unsigned replicas; /* that bus_command_kept() must reach */
+};
+
 struct bus_options {
     const char *url; /* redis://[user:password@]host:port[/db] or unix:///path[?db=n]; the bus keeps
                         what it needs and never prints the user part. rediss:// is DYN_UNSUPPORTED
                         where hiredis has no TLS */
-    const char *name; /* for CLIENT SETNAME, "dynosaur-estimator" */
+    const struct bus_access *access; /* NULL: the URL says it all */
+    const char *name;                /* for CLIENT SETNAME, "dynosaur-estimator" */
     void (*ready)(void *arg, struct dyn_str run_id);
-    /** Once a loss or failed series of attempts. */
+    /** Once a loss or failed series of attempts, and again while it lasts when the reason is
+     *  another. */
     void (*lost)(void *arg, const char *why);
+    /** A command met a trouble of the server's rather than its own: OOM, MISCONF, NOREPLICAS, BUSY,
+     *  NOPERM, a stream whose IDs are used up. `why` has the server's words and what to do. Comes
+     *  behind the command's own answer, once for each that meets it. May be NULL. */
+    void (*trouble)(void *arg, const char *why);
     void *arg;
 };
 
@@ -42,8 +71,9 @@ bool bus_is_ready(const struct bus *bus);
 void bus_reset(struct bus *bus, const char *why);
 
 /**
- * `reply` is NULL unless err is DYN_OK or DYN_REFUSED (an error reply: its words are
- * bus_reply_str()); DYN_FENCED is the error reply of our Functions that begins with FENCED.
+ * `reply` is NULL unless err is DYN_OK, DYN_UNKEPT (see bus_command_kept) or DYN_REFUSED (an error
+ * reply: its words are bus_reply_str()); DYN_FENCED is the error reply of our Functions that begins
+ * with FENCED.
  */
 typedef void bus_fn(void *arg, dyn_err err, const struct bus_reply *reply);
 
@@ -56,6 +86,18 @@ typedef void bus_fn(void *arg, dyn_err err, const struct bus_reply *reply);
 DYN_NODISCARD dyn_err bus_command(struct bus *bus, const struct dyn_str *argv, size_t argc,
                                   int64_t timeout_ms, bus_fn *fn, void *arg);
 size_t bus_pending(const struct bus *bus);
+
+/**
+ * As bus_command(), for what must not be lost by a failover. With `replicas` in bus_options the
+ * answer is DYN_OK only when WAIT, sent behind the command, says that as many of them have it; it
+ * is DYN_UNKEPT, with the command's reply, when the command succeeded and WAIT did not. Every other
+ * error is the command's; after DYN_CLOSED and DYN_TIMEOUT nobody knows. Without replicas it is
+ * bus_command(). `timeout_ms` is how long WAIT may take, 1 to DYN_BUS_KEPT_TIMEOUT_MS; everything
+ * behind it on this connection waits as well. The calls of one turn of the loop share one WAIT, of
+ * the longest of their timeouts.
+ */
+DYN_NODISCARD dyn_err bus_command_kept(struct bus *bus, const struct dyn_str *argv, size_t argc,
+                                       int64_t timeout_ms, bus_fn *fn, void *arg);
 
 /** XADD key [MAXLEN ~ maxlen] * m payload; maxlen 0: no trimming. */
 DYN_NODISCARD dyn_err bus_add(struct bus *bus, const char *key, struct dyn_str payload,
@@ -75,6 +117,9 @@ struct dyn_str bus_reply_str(const struct bus_reply *reply); /* "" when it is no
 int64_t bus_reply_int(const struct bus_reply *reply);
 uint64_t bus_reply_u64(const struct bus_reply *reply);
 size_t bus_reply_count(const struct bus_reply *reply); /* 0 when it is no array */
+/** The error is one of the server's state (LOADING, OOM, MISCONF, NOREPLICAS, ...), so that the
+ * same command may succeed later. */
+bool bus_reply_may_pass(const struct bus_reply *reply);
 /** NULL beyond the end. */
 const struct bus_reply *bus_reply_at(const struct bus_reply *reply, size_t index);
 
@@ -95,6 +140,7 @@ DYN_NODISCARD dyn_err bus_reply_entry(const struct bus_reply *reply, struct bus_
 struct bus_reader;
 struct bus_reader_options {
     const char *url;
+    const struct bus_access *access; /* as in bus_options */
     const char *name;
     size_t count; /* entries a reply, shared out over the streams; 0: DYN_BUS_READ_COUNT */
     /** An entry of streams[stream]; borrowed. */
@@ -107,6 +153,9 @@ struct bus_reader_options {
      *  Called on each (re)connect, and again whenever a later check finds a stream gone back. */
     void (*ready)(void *arg, struct dyn_str run_id, bool rewound);
     void (*lost)(void *arg, const char *why);
+    /** As in bus_options; and, found by the check every 5 s, a stream that ends in the highest
+     *  possible ID: nothing can be added to it until it is deleted. */
+    void (*trouble)(void *arg, const char *why);
     void *arg;
 };
 struct bus_reader *bus_reader_new(struct dyn_loop *loop, const struct bus_reader_options *options,

@@ -73,20 +73,25 @@ static void on_info(void *arg, dyn_err err, const struct bus_reply *reply)
     }
 }
 
-dyn_err bus_greet(struct bus *bus)
+dyn_err bus_greet_auth(struct bus *bus, const char *user, const char *password, bus_fn *fn)
+{
+    if (password[0] == '\0') {
+        return DYN_OK;
+    }
+    struct dyn_str auth[] = {DYN_STR("AUTH"), dyn_str_from(user), dyn_str_from(password)};
+    bool named = user[0] != '\0';
+    if (!named) {
+        auth[1] = auth[2];
+    }
+    dyn_err err = bus_command_send(bus, auth, named ? 3 : 2, 0, fn, bus);
+    explicit_bzero(bus->command.ptr, bus->command.len);
+    return err;
+}
+
+static dyn_err master_greet(struct bus *bus)
 {
     const struct bus_url *url = &bus->url;
-    dyn_err err = DYN_OK;
-    if (url->password[0] != '\0') {
-        struct dyn_str auth[] = {DYN_STR("AUTH"), dyn_str_from(url->user),
-                                 dyn_str_from(url->password)};
-        bool named = url->user[0] != '\0';
-        if (!named) {
-            auth[1] = auth[2];
-        }
-        err = bus_command_send(bus, auth, named ? 3 : 2, 0, on_auth, bus);
-        explicit_bzero(bus->command.ptr, bus->command.len);
-    }
+    dyn_err err = bus_greet_auth(bus, url->user, url->password, on_auth);
     if (err == DYN_OK && url->db != 0) {
         char db[16];
         (void)snprintf(db, sizeof(db), "%d", url->db);
@@ -103,4 +108,9 @@ dyn_err bus_greet(struct bus *bus)
         err = bus_command_send(bus, role, 1, 0, on_role, bus);
     }
     return err == DYN_OK ? bus_command_send(bus, info, 2, 0, on_info, bus) : err;
+}
+
+dyn_err bus_greet(struct bus *bus)
+{
+    return bus->state == BUS_ASKING ? bus_sentinel_ask(bus) : master_greet(bus);
 }

@@ -1,9 +1,9 @@
 #include "common/bus_internal.h"
 
+#include "common/lookup.h"
+
 #include <async.h>
 #include <fcntl.h>
-
-#define CHECK_EVERY_MS 100
 
 /* ---- replies ---- */
 
@@ -78,12 +78,71 @@ const struct bus_reply *bus_reply_at(const struct bus_reply *reply, size_t index
     return reply_wrap(reply_unwrap(reply)->element[index]);
 }
 
+static bool reply_fill(redisReply *to, const redisReply *from)
+{
+    to->type = from->type;
+    to->integer = from->integer;
+    if (from->str != NULL) {
+        to->str = malloc(from->len + 1);
+        if (to->str == NULL) {
+            return false;
+        }
+        memcpy(to->str, from->str, from->len);
+        to->str[from->len] = '\0';
+        to->len = from->len;
+    }
+    if (from->elements == 0) {
+        return true;
+    }
+    to->element = calloc(from->elements, sizeof(*to->element));
+    while (to->element != NULL && to->elements < from->elements) {
+        redisReply *part = calloc(1, sizeof(*part));
+        if (part == NULL) {
+            return false;
+        }
+        to->element[to->elements] = part;
+        if (!reply_fill(part, from->element[to->elements++])) {
+            return false;
+        }
+    }
+    return to->element != NULL;
+}
+
+static void reply_end(redisReply *reply)
+{
+    for (size_t i = 0; i < reply->elements; i++) {
+        reply_end(reply->element[i]);
+    }
+    free(reply->element);
+    free(reply->str);
+    free(reply);
+}
+
+struct bus_reply *bus_reply_copy(const struct bus_reply *reply)
+{
+    redisReply *copy = calloc(1, sizeof(*copy));
+    if (copy != NULL && !reply_fill(copy, reply_unwrap(reply))) {
+        reply_end(copy);
+        copy = NULL;
+    }
+    return (struct bus_reply *)copy;
+}
+
+void bus_reply_free(struct bus_reply *reply)
+{
+    if (reply != NULL) {
+        reply_end((redisReply *)reply);
+    }
+}
+
 /* ---- the end of a connection ---- */
 
 /* Take the connection away from hiredis; it frees its context when it can. */
 void bus_redis_detach(struct bus *bus)
 {
     redisAsyncContext *redis = bus->redis;
+    dyn_lookup_free(bus->lookup);
+    bus->lookup = NULL;
     bus->redis = NULL;
     if (redis != NULL) {
         redis->data = NULL;
@@ -117,34 +176,13 @@ static void on_connect(const redisAsyncContext *redis, int status)
     bus_leave(bus);
 }
 
-/* ---- answers ---- */
-
-static dyn_err reply_err(const struct bus_reply *reply)
-{
-    if (bus_reply_type(reply) != BUS_ERROR) {
-        return DYN_OK;
-    }
-    return dyn_str_starts(bus_reply_str(reply), "FENCED") ? DYN_FENCED : DYN_REFUSED;
-}
-
 static void on_reply(redisAsyncContext *redis, void *data, void *private_data)
 {
     (void)private_data;
     struct bus *bus = redis->data;
-    if (bus == NULL || data == NULL || bus->count == 0) {
-        return; /* detached, or on its way to on_disconnect, which answers what is left */
+    if (bus != NULL && data != NULL) { /* else detached, or on its way to on_disconnect */
+        bus_answered(bus, reply_wrap(data));
     }
-    bus_enter(bus);
-    const struct bus_reply *reply = reply_wrap(data);
-    dyn_err err = reply_err(reply);
-    struct call call = bus_call_pop(bus);
-    if (call.fn != NULL) {
-        call.fn(call.arg, err, reply);
-    }
-    if (err == DYN_REFUSED && !bus->dying && dyn_str_starts(bus_reply_str(reply), "READONLY")) {
-        bus_reset(bus, "the server is a replica now");
-    }
-    bus_leave(bus);
 }
 
 /* ---- sending ---- */
@@ -286,19 +324,11 @@ static dyn_err adapter_attach(struct dyn_loop *loop, redisAsyncContext *redis)
 
 /* ---- connecting ---- */
 
-static redisAsyncContext *redis_open(const struct bus_url *url)
+/* `address` is numeric, or the socket's path: hiredis would wait for a resolver. */
+static void redis_open(struct bus *bus, const char *address)
 {
-    if (url->is_unix) {
-        return redisAsyncConnectUnix(url->host);
-    }
-    return redisAsyncConnect(url->host, url->port);
-}
-
-void bus_connect(struct bus *bus)
-{
-    DYN_ASSERT(bus->redis == NULL && bus->count == 0);
-    bus->state = BUS_GREETING;
-    bus->redis = redis_open(&bus->url);
+    bus->redis = bus->target.is_unix ? redisAsyncConnectUnix(address)
+                                     : redisAsyncConnect(address, bus->target.port);
     if (bus->redis == NULL) {
         bus_lose(bus, "out of memory", INT64_MIN);
         return;
@@ -318,8 +348,35 @@ void bus_connect(struct bus *bus)
     }
     (void)redisAsyncSetConnectCallback(bus->redis, on_connect);
     (void)redisAsyncSetDisconnectCallback(bus->redis, on_disconnect);
-    dyn_timer_start(bus->check, CHECK_EVERY_MS, CHECK_EVERY_MS);
     if (bus_greet(bus) != DYN_OK) {
         bus_drop(bus, "out of memory", INT64_MIN);
+    }
+}
+
+static void on_lookup(void *arg, const char *const *addresses, size_t count, const char *why)
+{
+    struct bus *bus = arg;
+    bus_enter(bus);
+    dyn_lookup_free(bus->lookup);
+    bus->lookup = NULL;
+    if (count > 0) {
+        /* One that does not answer must not hide the others for ever. */
+        redis_open(bus, addresses[bus->attempts % count]);
+    } else {
+        bus_lose(bus, why, INT64_MIN);
+    }
+    bus_leave(bus);
+}
+
+void bus_connect(struct bus *bus)
+{
+    DYN_ASSERT(bus->redis == NULL && bus->lookup == NULL && bus->count == 0);
+    if (bus->target.is_unix || dyn_address_is_numeric(bus->target.host)) {
+        redis_open(bus, bus->target.host);
+        return;
+    }
+    bus->lookup = dyn_lookup_new(bus->loop, bus->target.host, on_lookup, bus);
+    if (bus->lookup == NULL) {
+        bus_lose(bus, "out of memory", INT64_MIN);
     }
 }

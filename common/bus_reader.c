@@ -174,6 +174,20 @@ static void check_end(struct bus_reader *reader)
     }
 }
 
+/* Somebody wrote an entry with the highest ID: an XADD finds none above it. */
+static void stream_end_tell(struct bus_reader *reader, const char *key, struct entry_id last)
+{
+    char why[KEY_MAX + 256];
+    if (last.ms != UINT64_MAX || last.seq != UINT64_MAX || reader->options.trouble == NULL) {
+        return;
+    }
+    (void)snprintf(why, sizeof(why),
+                   "%s has an entry with the highest possible ID, so that nothing can be added to "
+                   "it any more: DEL %s (what is lost with it is seen, and only raises)",
+                   key, key);
+    reader->options.trouble(reader->options.arg, why);
+}
+
 static void on_check(void *arg, dyn_err err, const struct bus_reply *reply)
 {
     struct bus_reader *reader = arg;
@@ -192,6 +206,7 @@ static void on_check(void *arg, dyn_err err, const struct bus_reply *reply)
             stream->cursor = last;
             reader->rewound = true;
         }
+        stream_end_tell(reader, stream->key, last);
         reader->check_next++;
         if (--reader->checks_left == 0) {
             check_end(reader);
@@ -261,6 +276,16 @@ static void on_lost(void *arg, const char *why)
     reader_leave(reader);
 }
 
+static void on_trouble(void *arg, const char *why)
+{
+    struct bus_reader *reader = arg;
+    reader->depth++;
+    if (reader->options.trouble != NULL && !reader->dying) {
+        reader->options.trouble(reader->options.arg, why);
+    }
+    reader_leave(reader);
+}
+
 struct bus_reader *bus_reader_new(struct dyn_loop *loop, const struct bus_reader_options *options,
                                   struct dyn_error *error)
 {
@@ -278,15 +303,18 @@ struct bus_reader *bus_reader_new(struct dyn_loop *loop, const struct bus_reader
         reader->options.count = DYN_BUS_READ_COUNT;
     }
     const struct bus_options bus_options = {.url = options->url,
+                                            .access = options->access,
                                             .name = options->name,
                                             .ready = on_ready,
                                             .lost = on_lost,
+                                            .trouble = on_trouble,
                                             .arg = reader};
     reader->bus = bus_new(loop, &bus_options, error);
     if (reader->bus == NULL) {
         goto fail;
     }
     reader->options.url = NULL;
+    reader->options.access = NULL;
     reader->options.name = NULL;
     return reader;
 

@@ -116,6 +116,27 @@ static struct dyn_str host_split(struct dyn_str text, struct dyn_str *out_rest)
     return host;
 }
 
+dyn_err bus_node_parse(struct dyn_str text, int default_port, struct bus_node *out)
+{
+    struct dyn_str rest;
+    struct dyn_str host = host_split(text, &rest);
+    int64_t port = default_port;
+    if (host.len == 0 || host.len >= sizeof(out->host) ||
+        memchr(host.ptr, '\0', host.len) != NULL || memchr(host.ptr, '/', host.len) != NULL ||
+        memchr(host.ptr, '@', host.len) != NULL) {
+        return DYN_BADMSG;
+    }
+    if (rest.len > 0 &&
+        (rest.ptr[0] != ':' ||
+         dyn_str_i64((struct dyn_str){rest.ptr + 1, rest.len - 1}, &port) != DYN_OK || port < 1 ||
+         port > 65535)) {
+        return DYN_BADMSG;
+    }
+    dyn_str_copy(out->host, sizeof(out->host), host);
+    out->port = (int)port;
+    return DYN_OK;
+}
+
 /* "host[:port][/db]" */
 static dyn_err tcp_parse(struct dyn_str text, struct bus_url *out, struct dyn_error *error)
 {
@@ -161,20 +182,19 @@ static dyn_err parts_parse(struct dyn_str rest, bool is_unix, struct bus_url *ou
 
 dyn_err bus_url_parse(const char *text, struct bus_url *out, struct dyn_error *error)
 {
+    static const char *const schemes[] = {"redis://", "rediss://", "unix://"};
     struct dyn_str all = dyn_str_from(text);
-    if (dyn_str_starts(all, "rediss://")) {
-        return dyn_error_set(
-            error, DYN_UNSUPPORTED,
-            "rediss:// needs TLS, which this build does not have: use a TLS tunnel "
-            "(stunnel) or a redis:// address");
+    size_t scheme = 0;
+    while (scheme < 3 && !dyn_str_starts(all, schemes[scheme])) {
+        scheme++;
     }
-    bool is_unix = dyn_str_starts(all, "unix://");
-    if (!is_unix && !dyn_str_starts(all, "redis://")) {
+    if (scheme == 3) {
         return dyn_error_set(error, DYN_CONFIG,
-                             "the Redis URL must begin with redis:// or unix://");
+                             "the Redis URL must begin with redis://, rediss:// or unix://");
     }
-    size_t scheme_len = is_unix ? strlen("unix://") : strlen("redis://");
-    struct bus_url url = {0};
+    size_t scheme_len = strlen(schemes[scheme]);
+    bool is_unix = scheme == 2;
+    struct bus_url url = {.tls = scheme == 1};
     dyn_err err = parts_parse((struct dyn_str){all.ptr + scheme_len, all.len - scheme_len}, is_unix,
                               &url, error);
     if (err == DYN_OK) {

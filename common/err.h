@@ -22,6 +22,7 @@
     X(DYN_EXISTS, DROP, "already there")                \
     X(DYN_REFUSED, DROP, "refused by the other side")   \
     X(DYN_FENCED, DROP, "another holder has the lease") \
+    X(DYN_UNKEPT, RETRY, "too few replicas have it")    \
     X(DYN_BUSY, RETRY, "busy")                          \
     X(DYN_TIMEOUT, RETRY, "timed out")                  \
     X(DYN_IO, RETRY, "input/output error")              \

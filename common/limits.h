@@ -30,6 +30,7 @@
 #define DYN_BUS_READ_COUNT 1000         /* entries in one reply: client-output-buffer-limit */
 #define DYN_BUS_PENDING_MAX 4096        /* commands unanswered on one connection; DYN_BUSY */
 #define DYN_BUS_COMMAND_TIMEOUT_MS 5000 /* then the connection is thrown away */
+#define DYN_BUS_KEPT_TIMEOUT_MS 2000    /* of WAIT: what waits behind it must not time out */
 
 /* Windows: a longer one keeps a merged, never lower, maximum (see estimator/window.h). */
 #define DYN_WINDOW_SPANS_MAX 4096

@@ -25,7 +25,8 @@
 
 struct support_redis {
     char directory[88];
-    char path[104]; /* of a Unix socket: no longer than that */
+    char path[104];     /* of a Unix socket: no longer than that */
+    char sentinel[104]; /* its configuration's file */
     char url[512];
     char port_text[8];
     int port;
@@ -78,6 +79,7 @@ struct support_redis *support_redis_prepare(const struct support_redis_options *
         give_up("mkdtemp");
     }
     (void)snprintf(redis->path, sizeof(redis->path), "%s/redis.sock", redis->directory);
+    (void)snprintf(redis->sentinel, sizeof(redis->sentinel), "%s/sentinel.conf", redis->directory);
     const char *password = redis->options.password;
     support_redis_login(redis, password != NULL ? "default" : NULL, password);
     (void)snprintf(redis->url, sizeof(redis->url), "unix://%s%s%s%s", password != NULL ? ":" : "",
@@ -141,32 +143,42 @@ void support_redis_login(struct support_redis *redis, const char *user, const ch
 
 /* ---- the process ---- */
 
+/* Of a server of data only. */
+static size_t data_arguments(const struct support_redis *redis, const char **argv)
+{
+    const char *const own[] = {
+        "--save",        "",       "--appendonly", redis->options.append_only ? "yes" : "no",
+        "--appendfsync", "always",
+    };
+    memcpy(argv, own, sizeof(own));
+    return sizeof(own) / sizeof(own[0]);
+}
+
+/* A Sentinel keeps what it learns in its configuration, which must be there. */
+static size_t sentinel_arguments(const struct support_redis *redis, const char **argv)
+{
+    FILE *file = fopen(redis->sentinel, "we");
+    if (file == NULL || fputs(redis->options.sentinel, file) < 0 || fclose(file) != 0) {
+        _exit(126);
+    }
+    argv[0] = redis->sentinel;
+    argv[1] = "--sentinel";
+    return 2;
+}
+
 static _Noreturn void server_exec(const struct support_redis *redis)
 {
-    const char *argv[ARGUMENTS_MAX] = {
-        "redis-server",
-        "--port",
-        redis->port_text,
-        "--bind",
-        "127.0.0.1",
-        "--unixsocket",
-        redis->path,
-        "--dir",
-        redis->directory,
-        "--save",
-        "",
-        "--appendonly",
-        redis->options.append_only ? "yes" : "no",
-        "--appendfsync",
-        "always",
-        "--logfile",
-        "redis.log",
-        "--daemonize",
-        "no",
-        "--loglevel",
-        "warning",
+    const char *argv[ARGUMENTS_MAX] = {"redis-server"};
+    size_t argc = 1;
+    argc += redis->options.sentinel != NULL ? sentinel_arguments(redis, argv + argc)
+                                            : data_arguments(redis, argv + argc);
+    const char *const common[] = {
+        "--port",     redis->port_text, "--bind",    "127.0.0.1", "--unixsocket", redis->path,
+        "--dir",      redis->directory, "--logfile", "redis.log", "--daemonize",  "no",
+        "--loglevel", "warning",
     };
-    size_t argc = 21;
+    memcpy(argv + argc, common, sizeof(common));
+    argc += sizeof(common) / sizeof(common[0]);
     if (redis->options.password != NULL) {
         argv[argc++] = "--requirepass";
         argv[argc++] = redis->options.password;

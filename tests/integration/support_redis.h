@@ -20,6 +20,7 @@ struct support_redis_options {
     const char *password; /* of the default user; NULL: none */
     const char *const *arguments;      /* further ones, NULL-terminated, or NULL */
     const struct support_clock *clock; /* its wall clock; NULL: the true one */
+    const char *sentinel; /* the lines of its configuration: a Sentinel and no server of data */
 };
 
 /** Started and answering. `options` may be NULL. */

@@ -290,7 +290,7 @@ START_TEST(a_wrong_url_is_refused_without_its_user_part)
     static const char *const urls[] = {
         "http://canary:canary@host",  "redis://canary@host",     "redis://canary:%zz@host",
         "redis://:canary@host:0",     "redis://:canary@host/x",  "redis://:canary@",
-        "unix://:canary@relative",    "unix:///tmp/s?canary=1",  "rediss://:canary@host",
+        "unix://:canary@relative",    "unix:///tmp/s?canary=1",  "rediss://:canary@",
         "redis://:canary@host:6379x", "redis://:can%00ary@host", "",
     };
     for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
@@ -614,7 +614,7 @@ START_TEST(a_reader_goes_on_after_a_restart_without_loss_or_repeat)
     (void)support_redis_call(redis, "XADD", "a", "*", "m", "one", NULL);
     UNTIL(read.entries[0] == 1);
     support_redis_kill(redis);
-    UNTIL(read.lost == 1);
+    UNTIL(read.lost >= 1);
     support_redis_start(redis);
     (void)support_redis_call(redis, "XADD", "a", "*", "m", "two", NULL);
     UNTIL(read.entries[0] == 2);
@@ -633,7 +633,7 @@ START_TEST(a_stream_that_went_back_is_told_at_the_reconnect)
     (void)support_redis_call(redis, "XADD", "a", "1000-0", "m", "one", NULL);
     UNTIL(read.entries[0] == 1);
     support_redis_kill(redis);
-    UNTIL(read.lost == 1);
+    UNTIL(read.lost >= 1);
     support_redis_start(redis);
     (void)support_redis_call(redis, "DEL", "a", NULL);
     (void)support_redis_call(redis, "XADD", "a", "500-0", "m", "lost", NULL);
