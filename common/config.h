@@ -47,6 +47,7 @@ struct config_field {
     const char *const *choices; /* CONFIG_ENUM, NULL-ended */
     const char *help;           /* one line for people */
     bool not_built;             /* known, but this version has no code for it: refused as such */
+    bool plain;                 /* CONFIG_SECRET: may stand in the file without a warning */
 };
 
 enum config_kind {
@@ -232,13 +233,30 @@ struct config_lease {
     int64_t gone_ms;           /* 6000: a member whose beats stand still that long is gone */
 };
 
+struct config_sentinel {
+    const char *master;       /* NULL: no Sentinel */
+    const char *const *nodes; /* host:port, NULL-terminated */
+    struct config_secret username;
+    struct config_secret password;
+};
+
+/** bus_config_resolve() looks the secrets up. */
 struct config_redis {
-    struct config_secret url; /* redis://[user:password@]host:port/db, unix:///path; default
-                                 redis://127.0.0.1:6379 */
-    bool url_given;           /* the file says it; else it is $REDIS_URL or built in */
-    const char *prefix;       /* "dyn": letters, digits, '-', '_', ':' */
-    uint32_t partitions;      /* 8 */
-    int64_t max_bytes;        /* 32 MiB for all streams */
+    struct config_secret url;      /* redis://[user:password@]host:port/db, rediss://, unix:///path;
+                                      default redis://127.0.0.1:6379 */
+    bool url_given;                /* the file says it; else it is $REDIS_URL or built in */
+    struct config_secret username; /* instead of the URL's */
+    struct config_secret password;
+    const char *tls_ca; /* PEM files, or NULL */
+    const char *tls_cert;
+    const char *tls_key;
+    bool tls_insecure;
+    struct config_sentinel sentinel;
+    uint32_t replicas;   /* that a lease or an intent must reach; 0, with a Sentinel 1 */
+    bool replicas_given; /* the file says it */
+    const char *prefix;  /* "dyn": letters, digits, '-', '_', ':' */
+    uint32_t partitions; /* 8 */
+    int64_t max_bytes;   /* 32 MiB for all streams */
     struct config_lease lease;
 };
 

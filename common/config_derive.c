@@ -274,6 +274,10 @@ void config_service_variables(const struct config *config, enum config_service s
     struct names names = {NULL, 0, {NULL}};
 
     config_secret_variables(&config->redis.url, name_keep, &names);
+    config_secret_variables(&config->redis.username, name_keep, &names);
+    config_secret_variables(&config->redis.password, name_keep, &names);
+    config_secret_variables(&config->redis.sentinel.username, name_keep, &names);
+    config_secret_variables(&config->redis.sentinel.password, name_keep, &names);
     for (size_t i = 0; i < owned->plain_variables_count; i++) {
         name_keep(&names, owned->plain_variables[i]); /* every service reads the whole file */
     }

@@ -127,6 +127,7 @@ extern const struct config_field config_keys_app[];      /* the original's file;
 extern const struct config_field config_keys_app_only[]; /* version: 2, an app: account, ... */
 extern const struct config_field config_keys_redis[];
 extern const struct config_field config_keys_lease[];
+extern const struct config_field config_keys_sentinel[]; /* redis.sentinel */
 extern const struct config_field config_keys_account[];
 extern const struct config_field config_keys_scaler[];
 extern const struct config_field config_keys_controller[]; /* name, type, input_plugins */
@@ -276,6 +277,8 @@ void config_account_add(struct config_loader *loader, const struct config_accoun
 /** One entry of a plugin list: a map whose `type` is known. */
 dyn_err config_type_read(struct config_loader *loader, const struct config_node *map,
                          enum config_kind kind, const struct config_type **out);
+/** The section `redis`, into the configuration. */
+dyn_err config_redis_read(struct config_loader *loader, const struct config_node *root);
 dyn_err config_controller_read(struct config_loader *loader, const struct config_node *map,
                                const struct config_levels *above, struct config_controller *out);
 /** The sink lists of `map`; `app` as in struct config_sink. */

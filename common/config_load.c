@@ -24,52 +24,6 @@ dyn_err config_map_get(struct config_loader *loader, const struct config_node *p
     return DYN_OK;
 }
 
-static dyn_err prefix_check(struct config_loader *loader, const struct config_node *map,
-                            const char *prefix)
-{
-    size_t good = 0;
-
-    while (isalnum((unsigned char)prefix[good]) ||
-           (prefix[good] != '\0' && strchr("-_:", prefix[good]) != NULL)) {
-        good++;
-    }
-    if (good == 0 || good > 64 || prefix[good] != '\0') {
-        return config_refuse(loader, config_node_get(map, "prefix"),
-                             "found another text, expected 1 to 64 letters, digits, - _ or :");
-    }
-    return DYN_OK;
-}
-
-static dyn_err redis_read(struct config_loader *loader, const struct config_node *root)
-{
-    struct config_redis *redis = &loader->owned->config.redis;
-    const struct config_field *const tables[] = {config_keys_redis};
-    const struct config_node *map = NULL;
-    struct config_options options;
-    dyn_err err = config_map_get(loader, root, "redis", &map);
-
-    if (err == DYN_OK && map != NULL) {
-        err = config_keys_check(loader, map, tables, 1);
-    }
-    if (err == DYN_OK) {
-        err = config_options_read(loader, config_keys_redis, map, "redis", &options);
-    }
-    if (err != DYN_OK) {
-        return err;
-    }
-    redis->url = config_option(&options, "url")->as.secret;
-    redis->url_given = config_option(&options, "url")->origin.file != NULL;
-    redis->prefix = config_option(&options, "prefix")->as.s;
-    redis->partitions = (uint32_t)config_option(&options, "partitions")->as.i;
-    redis->max_bytes = config_option(&options, "max_bytes")->as.i;
-    err = prefix_check(loader, map, redis->prefix);
-    const struct config_node *lease = NULL;
-    if (err == DYN_OK && map != NULL) {
-        err = config_map_get(loader, map, "lease", &lease);
-    }
-    return err == DYN_OK ? config_lease_read(loader, lease, &redis->lease) : err;
-}
-
 /* Plain http carries the key in the open: for this machine, or a name that only a private network
  * (such as docker's) can resolve, and then it is told. */
 static dyn_err api_url_read(struct config_loader *loader, const struct config_node *root)
@@ -403,7 +357,7 @@ static dyn_err root_read(struct config_loader *loader, const struct config_node 
         err = form_check(loader, root);
     }
     if (err == DYN_OK) {
-        err = redis_read(loader, root);
+        err = config_redis_read(loader, root);
     }
     if (err == DYN_OK) {
         err = api_url_read(loader, root);

@@ -105,6 +105,49 @@ static void sinks_print(struct printer *printer, const struct config *config, en
     }
 }
 
+static void text_print(struct printer *printer, const char *key, const char *text)
+{
+    if (text != NULL) {
+        line_print(printer, NULL, "%s: %s", key, text);
+    }
+}
+
+static void sentinel_print(struct printer *printer, const struct config_sentinel *sentinel)
+{
+    if (sentinel->master == NULL) {
+        return;
+    }
+    line_print(printer, NULL, "  sentinel:");
+    line_print(printer, NULL, "    master: %s", sentinel->master);
+    (void)dyn_buf_addf(&printer->line, "    nodes:");
+    for (size_t i = 0; sentinel->nodes[i] != NULL; i++) {
+        (void)dyn_buf_addf(&printer->line, "%s %s", i > 0 ? "," : "", sentinel->nodes[i]);
+    }
+    line_end(printer, NULL);
+    text_print(printer, "    username", sentinel->username.shown);
+    text_print(printer, "    password", sentinel->password.shown);
+}
+
+static void redis_print(struct printer *printer, const struct config *config)
+{
+    const struct config_redis *redis = &config->redis;
+
+    line_print(printer, NULL, "redis:");
+    line_print(printer, NULL, "  url: %s", redis->url.shown);
+    text_print(printer, "  username", redis->username.shown);
+    text_print(printer, "  password", redis->password.shown);
+    text_print(printer, "  tls_ca", redis->tls_ca);
+    text_print(printer, "  tls_cert", redis->tls_cert);
+    text_print(printer, "  tls_key", redis->tls_key);
+    text_print(printer, "  tls_insecure", redis->tls_insecure ? "true" : NULL);
+    sentinel_print(printer, &redis->sentinel);
+    line_print(printer, NULL, "  replicas: %u", redis->replicas);
+    line_print(printer, NULL, "  prefix: %s", redis->prefix);
+    line_print(printer, NULL, "  partitions: %u", redis->partitions);
+    line_print(printer, NULL, "  max_bytes: %lld", (long long)redis->max_bytes);
+    line_print(printer, NULL, "  needed_bytes: %lld", (long long)config_redis_bytes(config));
+}
+
 static void variable_print(void *arg, const char *name)
 {
     struct printer *printer = arg;
@@ -147,12 +190,7 @@ void config_print(const struct config *config, FILE *out)
     dyn_buf_init(&printer.line, (size_t)1024 * 1024);
     line_print(&printer, NULL, "file: %s", config->file);
     line_print(&printer, NULL, "hash: %016llx", (unsigned long long)config->hash);
-    line_print(&printer, NULL, "redis:");
-    line_print(&printer, NULL, "  url: %s", config->redis.url.shown);
-    line_print(&printer, NULL, "  prefix: %s", config->redis.prefix);
-    line_print(&printer, NULL, "  partitions: %u", config->redis.partitions);
-    line_print(&printer, NULL, "  max_bytes: %lld", (long long)config->redis.max_bytes);
-    line_print(&printer, NULL, "  needed_bytes: %lld", (long long)config_redis_bytes(config));
+    redis_print(&printer, config);
     lease_print(&printer, &config->redis.lease);
     line_print(&printer, NULL, "heroku_api_url: %s", config->heroku_api_url);
     line_print(&printer, NULL, "accounts:");

@@ -281,7 +281,8 @@ static dyn_err secret_read(struct config_loader *loader, const struct config_fie
     out->template = node->template != NULL ? config_template_copy(loader->arena, node->template)
                                            : config_template_literal(loader->arena, node->text);
     out->shown = config_template_shown(loader->arena, out->template);
-    if (node->template == NULL && worth_hiding(node->text) && field->type == CONFIG_SECRET) {
+    if (node->template == NULL && worth_hiding(node->text) && field->type == CONFIG_SECRET &&
+        !field->plain) {
         config_warn(loader, node,
                     "is a secret written in the file; better <%%= ENV['X'] %%>, ${X} or "
                     "${file:/run/secrets/x}");

@@ -1,7 +1,8 @@
 /*
  * service: what the four programs have in common, so that each main.c is one table.
  *
- * Command line: --config FILE (required), --redis URL (instead of the file's), --http
+ * Command line: --config FILE (required), --redis URL (instead of the file's, as $DYNOSAUR_REDIS,
+ * which no list of processes shows), --http
  * [ADDRESS:]PORT (default 127.0.0.1 and the service's port; 0: any free; "off"), --instance NAME
  * (default HOSTNAME-PID), --check, --version, --help, --die-with-parent[=PID]. SIGTERM and SIGINT
  * drain, SIGHUP reloads: a wrong new file is told and the old one kept. Exit 0 done, 2 usage or
@@ -27,9 +28,10 @@ struct service {
     const char *name;     /* "estimator" */
     const char *instance; /* "host-4711" */
     struct dyn_loop *loop;
-    struct config *config; /* replaced by a reload, after ops->reload() took it */
-    const char *redis_url; /* resolved; a secret */
-    struct bus *bus;       /* for commands; reconnects by itself; tells ops->redis_ready/lost */
+    struct config *config;                 /* replaced by a reload, after ops->reload() took it */
+    const char *redis_url;                 /* resolved; a secret */
+    const struct bus_access *redis_access; /* the same; for every connection, as redis_url */
+    struct bus *bus; /* for commands; reconnects by itself; tells ops->redis_ready/lost */
     struct metrics *metrics;
     void *state; /* ops->state_size bytes, zeroed */
     bool draining;
@@ -58,6 +60,13 @@ struct service_ops {
     /** Whether it does its work now; words for /readyz when not. */
     bool (*ready)(struct service *service, struct dyn_buf *why);
 };
+
+/**
+ * A connection of the service's own met a trouble of the server's (see bus_options): log it, count
+ * it, and make an event of it, at most one a minute of a kind. The command connection's own is told
+ * already.
+ */
+void service_redis_trouble(struct service *service, const char *why);
 
 /** The whole of a main(). */
 int service_main(int argc, char **argv, const struct service_ops *ops);

@@ -12,6 +12,7 @@
 #ifndef DYN_COMMON_SERVICE_INTERNAL_H
 #define DYN_COMMON_SERVICE_INTERNAL_H
 
+#include "common/bus_config.h"
 #include "common/service.h"
 
 #include <sys/types.h>
@@ -92,7 +93,7 @@ struct service_run {
     struct service service; /* first: the services get a pointer to it */
     const struct service_ops *ops;
     struct service_options options;
-    struct dyn_buf redis_url; /* wiped */
+    struct bus_config redis; /* wiped */
     struct httpd *httpd;
     struct dyn_signal *signals[3];
     struct dyn_timer *deadline; /* of the drain, then of the last events */
@@ -108,6 +109,9 @@ struct service_run {
     struct metric *link_ready;
     struct metric *link_losses;
     struct metric *link_failures;
+    struct metric *link_troubles;
+    char trouble[16]; /* the first word of what the last event about one said */
+    int64_t trouble_at_ms;
 
     struct service_events events;
 };

@@ -5,6 +5,7 @@
 enum {
     MISSING_RETRY_MS = 1000,
     OTHER_RETRY_MS = 5000,
+    TROUBLE_EVENT_MS = 60000,
     RUN_ID_MAX = 64
 };
 
@@ -136,11 +137,11 @@ static void link_lost(void *arg, const char *why)
     link_set(run, LINK_AWAY, words);
     service_events_open(&run->events, false);
     run->link_ready->value = 0;
+    dyn_log(DYN_LOG_WARN, "redis_away", "msg=%s", dyn_log_quoted(why));
     if (before == LINK_AWAY) {
         run->link_failures->value++;
         return;
     }
-    dyn_log(DYN_LOG_WARN, "redis_away", "msg=%s", dyn_log_quoted(why));
     if (before == LINK_READY) {
         run->link_losses->value++;
         run->away_since_ms = dyn_loop_now_ms(run->service.loop);
@@ -150,15 +151,43 @@ static void link_lost(void *arg, const char *why)
     }
 }
 
-static dyn_err url_resolve(struct service_run *run, struct dyn_error *error)
+/* ---- trouble ---- */
+
+void service_redis_trouble(struct service *service, const char *why)
 {
-    dyn_buf_init(&run->redis_url, DYN_SECRET_MAX);
-    if (run->options.redis == NULL) {
-        return config_secret_resolve(&run->service.config->redis.url, &run->redis_url, error);
+    struct service_run *run = (struct service_run *)service;
+    int64_t now_ms = dyn_loop_now_ms(service->loop);
+    char word[sizeof run->trouble];
+    run->link_troubles->value++;
+    dyn_log(DYN_LOG_ERROR, "redis_trouble", "msg=%s", dyn_log_quoted(why));
+    dyn_str_copy(word, sizeof word, (struct dyn_str){why, strcspn(why, " ")});
+    if (strcmp(word, run->trouble) == 0 && now_ms - run->trouble_at_ms < TROUBLE_EVENT_MS) {
+        return;
     }
-    dyn_err err = dyn_buf_add_str(&run->redis_url, dyn_str_from(run->options.redis));
-    /* The command line can be read by everybody on the machine. */
-    explicit_bzero(run->options.redis, strlen(run->options.redis));
+    memcpy(run->trouble, word, sizeof run->trouble);
+    run->trouble_at_ms = now_ms;
+    service_event(service, &(struct event){.level = EVENT_ERROR,
+                                           .code = DYN_STR("redis_trouble"),
+                                           .cause = DYN_STR("redis"),
+                                           .text = dyn_str_from(why)});
+}
+
+static void link_trouble(void *arg, const char *why)
+{
+    struct service_run *run = arg;
+    service_redis_trouble(&run->service, why);
+}
+
+/* ---- life ---- */
+
+static dyn_err redis_resolve(struct service_run *run, struct dyn_error *error)
+{
+    char *given = run->options.redis;
+    dyn_err err = bus_config_resolve(&run->service.config->redis, given, &run->redis, error);
+    if (given != NULL) {
+        /* The command line can be read by everybody on the machine. */
+        explicit_bzero(given, strlen(given));
+    }
     return err;
 }
 
@@ -167,10 +196,13 @@ dyn_err service_redis_start(struct service_run *run, struct dyn_error *error)
     struct service *service = &run->service;
     char name[DYN_NAME_MAX];
     dyn_buf_init(&run->run_id, RUN_ID_MAX);
-    if (url_resolve(run, error) != DYN_OK) {
+    if (redis_resolve(run, error) != DYN_OK) {
         return DYN_CONFIG;
     }
-    service->redis_url = dyn_buf_text(&run->redis_url);
+    service->redis_url = run->redis.url;
+    service->redis_access = &run->redis.access;
+    run->link_troubles = metrics_counter(service->metrics, "dynosaur_redis_troubles_total", "",
+                                         "Commands that Redis refused for a reason of its own.");
     run->link_ready = metrics_gauge(service->metrics, "dynosaur_redis_ready", "",
                                     "1 while Redis answers and is set up.");
     run->link_losses = metrics_counter(service->metrics, "dynosaur_redis_losses_total", "",
@@ -185,9 +217,11 @@ dyn_err service_redis_start(struct service_run *run, struct dyn_error *error)
     link_set(run, LINK_NEW, "not connected to Redis yet");
     service->bus = bus_new(service->loop,
                            &(struct bus_options){.url = service->redis_url,
+                                                 .access = service->redis_access,
                                                  .name = name,
                                                  .ready = link_connected,
                                                  .lost = link_lost,
+                                                 .trouble = link_trouble,
                                                  .arg = run},
                            error);
     run->events.bus = service->bus;

@@ -132,13 +132,18 @@ static dyn_err redis_is_same(struct service_run *run, const struct config *next,
     if (run->options.redis != NULL) {
         return DYN_OK;
     }
-    struct dyn_buf url;
-    dyn_buf_init(&url, DYN_SECRET_MAX);
-    dyn_err err = config_secret_resolve(&next->redis.url, &url, error);
-    if (err == DYN_OK && !dyn_str_is(dyn_buf_str(&url), run->service.redis_url)) {
-        err = dyn_error_set(error, DYN_CONFIG, "%s: redis.url needs a restart", next->file);
+    struct bus_config redis;
+    dyn_err err = bus_config_resolve(&next->redis, NULL, &redis, error);
+    if (err != DYN_OK) {
+        return err;
     }
-    dyn_buf_wipe(&url);
+    if (!bus_config_same(&redis, &run->redis)) {
+        err = dyn_error_set(error, DYN_CONFIG,
+                            "%s: how Redis is reached (url, user, TLS, Sentinels, replicas) needs "
+                            "a restart",
+                            next->file);
+    }
+    bus_config_fini(&redis);
     return err;
 }
 
@@ -296,7 +301,7 @@ static void run_stop(struct service_run *run)
     service_events_fini(&run->events);
     metrics_free(run->service.metrics);
     config_free(run->service.config);
-    dyn_buf_wipe(&run->redis_url);
+    bus_config_fini(&run->redis);
 }
 
 struct service_run *service_run_begin(const struct service_ops *ops,

@@ -27,13 +27,12 @@ const char *online_file(const struct cli_command *command, const char *file)
 static int online_connect(const struct cli_command *command, int64_t wait_ms, struct online *online)
 {
     struct dyn_error error = {""};
-    struct dyn_buf url;
+    struct bus_config redis = {0};
     int status = CLI_DONE;
-    dyn_buf_init(&url, DYN_SECRET_MAX);
-    if (place_redis_url(online->config, online->redis, online->state, &url, &error) != DYN_OK) {
+    if (place_redis(online->config, online->redis, online->state, &redis, &error) != DYN_OK) {
         status = cli_failed(command, "%s", error.text);
     } else {
-        online->remote = remote_open(dyn_buf_text(&url), wait_ms, &error);
+        online->remote = remote_open(&redis, wait_ms, &error);
         bool is_private = online->redis == NULL && !place_redis_is_named(online->config);
         if (online->remote == NULL) {
             status = cli_failed(command, "%s%s%s", error.text,
@@ -41,7 +40,7 @@ static int online_connect(const struct cli_command *command, int64_t wait_ms, st
                                 is_private ? online->config->file : "");
         }
     }
-    dyn_buf_wipe(&url);
+    bus_config_fini(&redis);
     return status;
 }
 

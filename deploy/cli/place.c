@@ -52,19 +52,20 @@ dyn_err place_find(const char *state, const char *file, struct place *out, struc
 bool place_redis_is_named(const struct config *config)
 {
     const char *variable = getenv("REDIS_URL");
-    return config->redis.url_given || (variable != NULL && *variable != '\0');
+    return config->redis.url_given || config->redis.sentinel.master != NULL ||
+           (variable != NULL && *variable != '\0');
 }
 
-dyn_err place_redis_url(const struct config *config, const char *redis, const char *state,
-                        struct dyn_buf *out, struct dyn_error *error)
+dyn_err place_redis(const struct config *config, const char *redis, const char *state,
+                    struct bus_config *out, struct dyn_error *error)
 {
     struct place place;
-    if (redis != NULL) {
-        return dyn_buf_add_str(out, dyn_str_from(redis));
+    if (redis == NULL && !place_redis_is_named(config)) {
+        dyn_err err = place_find(state, config->file, &place, error);
+        if (err != DYN_OK) {
+            return err;
+        }
+        redis = place.url;
     }
-    if (place_redis_is_named(config)) {
-        return config_secret_resolve(&config->redis.url, out, error);
-    }
-    dyn_err err = place_find(state, config->file, &place, error);
-    return err != DYN_OK ? err : dyn_buf_add_str(out, dyn_str_from(place.url));
+    return bus_config_resolve(&config->redis, redis, out, error);
 }

@@ -4,7 +4,7 @@
 #ifndef DYN_CLI_PLACE_H
 #define DYN_CLI_PLACE_H
 
-#include "common/config.h"
+#include "common/bus_config.h"
 
 #define PLACE_SOCKET_MAX 107 /* bytes that the kernel allows in the path of a Unix socket */
 
@@ -25,10 +25,9 @@ bool place_redis_is_named(const struct config *config);
 
 /**
  * The Redis that a command is to ask: `redis` as given with --redis, else what the configuration
- * names, else the private one. To be wiped.
+ * names, else the private one. bus_config_fini() is owed.
  */
-DYN_NODISCARD dyn_err place_redis_url(const struct config *config, const char *redis,
-                                      const char *state, struct dyn_buf *out,
-                                      struct dyn_error *error);
+DYN_NODISCARD dyn_err place_redis(const struct config *config, const char *redis, const char *state,
+                                  struct bus_config *out, struct dyn_error *error);
 
 #endif

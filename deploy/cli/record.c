@@ -1,7 +1,7 @@
 /*
  * record: one partition's log and its targets, as they stand in Redis, into a file.
  */
-#include "common/bus.h"
+#include "common/bus_config.h"
 #include "common/clock.h"
 #include "deploy/cli/cli.h"
 #include "deploy/cli/recording.h"
@@ -214,10 +214,12 @@ static bool record_follow(struct record *record, struct bus_reader *reader,
 }
 
 /* What went wrong is in record->why. */
-static void record_streams(struct record *record, const struct config *config, const char *url)
+static void record_streams(struct record *record, const struct config *config,
+                           const struct bus_config *redis)
 {
     struct dyn_error error = {.text = "no memory"};
-    struct bus_reader_options reader_options = {.url = url,
+    struct bus_reader_options reader_options = {.url = redis->url,
+                                                .access = &redis->access,
                                                 .name = "dynosaur-record",
                                                 .entry = record_entry,
                                                 .round = record_round,
@@ -245,8 +247,8 @@ static void record_streams(struct record *record, const struct config *config, c
 /* ---- the file ---- */
 
 /* Written beside OUT and renamed, so that OUT is whole or what it was before. */
-static int record_write(struct record *record, const struct config *config, const char *url,
-                        const char *part)
+static int record_write(struct record *record, const struct config *config,
+                        const struct bus_config *redis, const char *part)
 {
     record->stream = fopen(part, "we");
     if (record->stream == NULL) {
@@ -256,7 +258,7 @@ static int record_write(struct record *record, const struct config *config, cons
                                   .partition = (uint32_t)record->partition,
                                   .wall_ms = dyn_clock_wall_ms()};
     recording_begin(record->stream, &head);
-    record_streams(record, config, url);
+    record_streams(record, config, redis);
     recording_end(record->stream,
                   record->entries[RECORDING_VALUES] + record->entries[RECORDING_TARGETS]);
     bool failed = ferror(record->stream) != 0;
@@ -270,7 +272,8 @@ static int record_write(struct record *record, const struct config *config, cons
     return CLI_DONE;
 }
 
-static int record_file(struct record *record, const struct config *config, const char *url)
+static int record_file(struct record *record, const struct config *config,
+                       const struct bus_config *redis)
 {
     struct dyn_buf part;
     dyn_buf_init(&part, PATH_MAX);
@@ -279,7 +282,7 @@ static int record_file(struct record *record, const struct config *config, const
         dyn_buf_fini(&part);
         return cli_usage(record->self, "the path of OUT is too long");
     }
-    int status = record_write(record, config, url, dyn_buf_text(&part));
+    int status = record_write(record, config, redis, dyn_buf_text(&part));
     if (status != CLI_DONE) {
         (void)unlink(dyn_buf_text(&part));
     } else {
@@ -295,26 +298,23 @@ static int record_file(struct record *record, const struct config *config, const
 static int record_config(struct record *record, const struct config *config)
 {
     struct dyn_error error = {.text = ""};
-    struct dyn_buf url;
+    struct bus_config redis = {0};
     int status = record_find_partition(record, config);
     if (status != CLI_DONE) {
         return status;
     }
-    dyn_buf_init(&url, DYN_SECRET_MAX);
-    if (record->redis != NULL) {
-        dyn_buf_add_str(&url, dyn_str_from(record->redis));
-    } else if (config_secret_resolve(&config->redis.url, &url, &error) != DYN_OK) {
+    if (bus_config_resolve(&config->redis, record->redis, &redis, &error) != DYN_OK) {
         status = CLI_USAGE;
         cli_failed(record->self, "%s", error.text);
     }
     record->loop = status == CLI_DONE ? dyn_loop_new() : NULL;
     if (record->loop != NULL) {
-        status = record_file(record, config, dyn_buf_text(&url));
+        status = record_file(record, config, &redis);
         dyn_loop_free(record->loop);
     } else if (status == CLI_DONE) {
         status = cli_failed(record->self, "out of memory or descriptors");
     }
-    dyn_buf_wipe(&url);
+    bus_config_fini(&redis);
     return status;
 }
 

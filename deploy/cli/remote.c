@@ -39,18 +39,20 @@ static bool remote_connect(struct remote *remote, int64_t wait_ms)
     return bus_is_ready(remote->bus);
 }
 
-struct remote *remote_open(const char *url, int64_t wait_ms, struct dyn_error *error)
+struct remote *remote_open(const struct bus_config *redis, int64_t wait_ms, struct dyn_error *error)
 {
     struct remote *remote = calloc(1, sizeof *remote);
     if (remote == NULL || (remote->loop = dyn_loop_new()) == NULL) {
         (void)dyn_error_set(error, DYN_NOMEM, "out of memory");
         goto fail;
     }
-    remote->bus =
-        bus_new(remote->loop,
-                &(struct bus_options){
-                    .url = url, .name = "dynosaur-cli", .lost = remote_lost, .arg = remote},
-                error);
+    remote->bus = bus_new(remote->loop,
+                          &(struct bus_options){.url = redis->url,
+                                                .access = &redis->access,
+                                                .name = "dynosaur-cli",
+                                                .lost = remote_lost,
+                                                .arg = remote},
+                          error);
     if (remote->bus == NULL) {
         goto fail;
     }

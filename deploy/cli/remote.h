@@ -6,12 +6,14 @@
 #ifndef DYN_CLI_REMOTE_H
 #define DYN_CLI_REMOTE_H
 
-#include "common/bus.h"
+#include "common/bus_config.h"
 
 struct remote;
 
-/** Connected, or NULL and words when that took longer than `wait_ms` or the URL is wrong. */
-struct remote *remote_open(const char *url, int64_t wait_ms, struct dyn_error *error);
+/** Connected, or NULL and words when that took longer than `wait_ms` or what was configured is
+ * wrong. */
+struct remote *remote_open(const struct bus_config *redis, int64_t wait_ms,
+                           struct dyn_error *error);
 void remote_close(struct remote *remote);
 
 typedef void remote_fn(void *arg, const struct bus_reply *reply);

@@ -362,13 +362,12 @@ static dyn_err services_prepare(struct run *run, struct dyn_error *error)
 
 static dyn_err bus_prepare(struct run *run, struct dyn_error *error)
 {
-    struct dyn_buf url;
-    dyn_buf_init(&url, DYN_SECRET_MAX);
-    dyn_err err = run->redis != NULL ? dyn_buf_add_str(&url, dyn_str_from(run->redis))
-                                     : config_secret_resolve(&run->config->redis.url, &url, error);
+    struct bus_config redis = {0};
+    dyn_err err = bus_config_resolve(&run->config->redis, run->redis, &redis, error);
     if (err == DYN_OK) {
         run->bus = bus_new(run->loop,
-                           &(struct bus_options){.url = dyn_buf_text(&url),
+                           &(struct bus_options){.url = redis.url,
+                                                 .access = &redis.access,
                                                  .name = "dynosaur-run",
                                                  .ready = redis_ready,
                                                  .lost = redis_lost,
@@ -376,7 +375,7 @@ static dyn_err bus_prepare(struct run *run, struct dyn_error *error)
                            error);
         err = run->bus != NULL ? DYN_OK : DYN_CONFIG;
     }
-    dyn_buf_wipe(&url);
+    bus_config_fini(&redis);
     return err;
 }
 

@@ -369,17 +369,25 @@ static bool room_make(struct actuator *actuator, size_t accounts)
     return true;
 }
 
+static void on_trouble(void *arg, const char *why)
+{
+    struct actuator *actuator = arg;
+    service_redis_trouble(actuator->service, why);
+}
+
 static struct follow *follow_make(struct actuator *actuator, struct dyn_error *error)
 {
     const struct service *service = actuator->service;
     struct follow_options options = {
         .prefix = service->config->redis.prefix,
         .url = service->redis_url,
+        .access = service->redis_access,
         .partitions = service->config->redis.partitions,
         .target = on_target,
         .mark = on_mark,
         .command = on_command,
         .malformed = on_malformed,
+        .trouble = on_trouble,
         .arg = actuator,
     };
     return follow_new(service->loop, &options, error);

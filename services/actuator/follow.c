@@ -208,6 +208,12 @@ static void on_lost(void *arg, const char *why)
     follow->caught_up = false;
 }
 
+static void on_trouble(void *arg, const char *why)
+{
+    struct follow *follow = arg;
+    follow->options.trouble(follow->options.arg, why);
+}
+
 struct follow *follow_new(struct dyn_loop *loop, const struct follow_options *options,
                           struct dyn_error *error)
 {
@@ -224,11 +230,13 @@ struct follow *follow_new(struct dyn_loop *loop, const struct follow_options *op
     follow->retry = dyn_timer_new(loop, on_retry, follow);
     follow->reader = bus_reader_new(loop,
                                     &(struct bus_reader_options){.url = options->url,
+                                                                 .access = options->access,
                                                                  .name = "dynosaur-actuator-read",
                                                                  .entry = on_entry,
                                                                  .round = on_round,
                                                                  .ready = on_ready,
                                                                  .lost = on_lost,
+                                                                 .trouble = on_trouble,
                                                                  .arg = follow},
                                     error);
     if (follow->unpack == NULL || follow->retry == NULL || follow->reader == NULL) {

@@ -20,11 +20,13 @@ struct follow;
 struct follow_options {
     const char *prefix;
     const char *url;
+    const struct bus_access *access; /* as in bus_options */
     uint32_t partitions;
     void (*target)(void *arg, uint32_t partition, const struct target *target);
     void (*mark)(void *arg, uint32_t partition, const struct mark *mark);
     void (*command)(void *arg, const struct command *command);
-    void (*malformed)(void *arg); /* an entry that is none of ours */
+    void (*malformed)(void *arg);                /* an entry that is none of ours */
+    void (*trouble)(void *arg, const char *why); /* of the server's */
     void *arg;
 };
 

@@ -182,6 +182,12 @@ static void estimator_reader_lost(void *arg, const char *why)
     dyn_log(DYN_LOG_WARN, "reader_lost", "msg=%s", dyn_log_quoted(why));
 }
 
+static void estimator_reader_trouble(void *arg, const char *why)
+{
+    struct estimator *estimator = arg;
+    service_redis_trouble(estimator->service, why);
+}
+
 /* ---- the service ---- */
 
 static void estimator_make_metrics(struct estimator *estimator)
@@ -226,11 +232,13 @@ static dyn_err estimator_start(struct service *service, struct dyn_error *error)
     estimator->service = service;
     struct bus_reader_options options = {
         .url = service->redis_url,
+        .access = service->redis_access,
         .name = "dynosaur-estimator-reader",
         .entry = estimator_entry,
         .round = estimator_round,
         .ready = estimator_reader_ready,
         .lost = estimator_reader_lost,
+        .trouble = estimator_reader_trouble,
         .arg = estimator,
     };
     estimator->reader = bus_reader_new(service->loop, &options, error);

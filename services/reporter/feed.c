@@ -377,17 +377,25 @@ static void reader_lost(void *arg, const char *why)
     feed->connected = false;
 }
 
+static void reader_trouble(void *arg, const char *why)
+{
+    struct feed *feed = arg;
+    service_redis_trouble(feed->options.service, why);
+}
+
 static void reading_begin(struct feed *feed)
 {
     struct dyn_error error = {""};
     const struct service *service = feed->options.service;
     feed->reader = bus_reader_new(service->loop,
                                   &(struct bus_reader_options){.url = service->redis_url,
+                                                               .access = service->redis_access,
                                                                .name = "dynosaur-reporter",
                                                                .count = HOST_QUEUE_MAX,
                                                                .entry = reader_entry,
                                                                .ready = reader_ready,
                                                                .lost = reader_lost,
+                                                               .trouble = reader_trouble,
                                                                .arg = feed},
                                   &error);
     if (feed->reader == NULL) {

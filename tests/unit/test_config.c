@@ -1,6 +1,7 @@
 /*
  * The configuration that is taken: both spellings, precedence, secrets, hashes, includes.
  */
+#include "common/bus_config.h"
 #include "common/config_internal.h"
 
 #include <check.h>
@@ -391,6 +392,97 @@ START_TEST(ten_thousand_apps_load)
 }
 END_TEST
 
+START_TEST(redis_and_its_sentinels_are_read_with_their_secrets_late)
+{
+    ck_assert_int_eq(setenv("DYN_TEST_USER", "worker", 1), 0);
+    struct config *config = load_text(ACCOUNT "redis:\n"
+                                              "  url: rediss://ignored:6380/2\n"
+                                              "  username: collector\n"
+                                              "  password: ${file:/nowhere/redis}\n"
+                                              "  tls_insecure: true\n"
+                                              "  sentinel:\n"
+                                              "    master: fleet\n"
+                                              "    nodes: [one, \"two:26380\", \"[::1]:5\"]\n"
+                                              "    username: ${DYN_TEST_USER}\n"
+                                              "    password: ${DYN_TEST_SENTINEL}\n"
+                                              "apps: {shop: " ONE("name: w, type: sine") "}\n");
+    const struct config_redis *redis = &config->redis;
+    struct bus_config resolved;
+    struct dyn_error error = {""};
+    char *printed = NULL;
+    size_t printed_size = 0;
+    FILE *out = open_memstream(&printed, &printed_size);
+
+    ck_assert_uint_eq(config->warnings_count, 0);
+    ck_assert_str_eq(redis->sentinel.master, "fleet");
+    ck_assert_str_eq(redis->sentinel.nodes[2], "[::1]:5");
+    ck_assert_ptr_null(redis->sentinel.nodes[3]);
+    ck_assert(redis->tls_insecure);
+    ck_assert_uint_eq(redis->replicas, 1);
+    ck_assert_ptr_nonnull(out);
+    config_print(config, out);
+    (void)fclose(out);
+    ck_assert_ptr_nonnull(strstr(printed, "  password: <file /nowhere/redis>\n"));
+    ck_assert_ptr_nonnull(strstr(printed, "    nodes: one, two:26380, [::1]:5\n"));
+    ck_assert_ptr_nonnull(strstr(printed, "    password: <env DYN_TEST_SENTINEL>\n"));
+    ck_assert_ptr_nonnull(strstr(printed, "  replicas: 1\n"));
+    ck_assert_ptr_nonnull(strstr(printed, "  collector: DYN_TEST_SENTINEL DYN_TEST_USER\n"));
+    free(printed);
+    ck_assert_int_eq(bus_config_resolve(redis, NULL, &resolved, &error), DYN_NOTFOUND);
+    ck_assert_ptr_nonnull(strstr(error.text, "redis.password: "));
+    /* Another server: nothing of how this one is reached counts. */
+    ck_assert_int_eq(bus_config_resolve(redis, "redis://other", &resolved, &error), DYN_OK);
+    ck_assert_str_eq(resolved.url, "redis://other");
+    ck_assert_ptr_null(resolved.access.password);
+    ck_assert_ptr_null(resolved.access.sentinel_master);
+    ck_assert(!resolved.access.tls_insecure);
+    ck_assert_uint_eq(resolved.access.replicas, 0);
+    bus_config_fini(&resolved);
+    config_free(config);
+}
+END_TEST
+
+START_TEST(what_reaches_redis_is_resolved_whole_and_compared)
+{
+    char path[] = "/tmp/dyn-secret-XXXXXX";
+    char text[1024];
+    struct bus_config first;
+    struct bus_config second;
+    struct dyn_error error = {""};
+    int fd = mkstemp(path);
+
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(write(fd, "p@ss%word\n", 10), 10);
+    (void)snprintf(text, sizeof(text),
+                   ACCOUNT "redis:\n"
+                           "  url: redis://u:${file:%s}@host\n"
+                           "  password: ${file:%s}\n"
+                           "  replicas: 2\n"
+                           "  sentinel: {master: fleet, nodes: one, password: \"${file:%s}\"}\n"
+                           "apps: {shop: " ONE("name: w, type: sine") "}\n",
+                   path, path, path);
+    struct config *config = load_text(text);
+    ck_assert_int_eq(bus_config_resolve(&config->redis, NULL, &first, &error), DYN_OK);
+    ck_assert_str_eq(first.url, "redis://u:p@ss%word@host");
+    ck_assert_str_eq(first.access.password, "p@ss%word");
+    ck_assert_str_eq(first.access.sentinel_password, "p@ss%word");
+    ck_assert_str_eq(first.access.sentinel_nodes[0], "one");
+    ck_assert_ptr_null(first.access.sentinel_nodes[1]);
+    ck_assert_uint_eq(first.access.replicas, 2);
+    ck_assert_int_eq(bus_config_resolve(&config->redis, NULL, &second, &error), DYN_OK);
+    ck_assert(bus_config_same(&first, &second));
+    bus_config_fini(&second);
+    ck_assert_int_eq(write(fd, "x", 1), 1);
+    ck_assert_int_eq(bus_config_resolve(&config->redis, NULL, &second, &error), DYN_OK);
+    ck_assert(!bus_config_same(&first, &second));
+    bus_config_fini(&second);
+    bus_config_fini(&first);
+    config_free(config);
+    (void)close(fd);
+    (void)unlink(path);
+}
+END_TEST
+
 static void fields_documented(const char *text, const struct config_field *fields)
 {
     for (; fields != NULL && fields->key != NULL; fields++) {
@@ -408,9 +500,10 @@ static void fields_documented(const char *text, const struct config_field *field
 START_TEST(every_key_and_type_is_documented)
 {
     const struct config_field *const tables[] = {
-        config_keys_root,    config_keys_app,    config_keys_app_only,     config_keys_redis,
-        config_keys_account, config_keys_scaler, config_keys_controller,   config_keys_input,
-        config_keys_sink,    config_policy_app,  config_policy_controller, config_policy_input};
+        config_keys_root,     config_keys_app,     config_keys_app_only, config_keys_redis,
+        config_keys_sentinel, config_keys_account, config_keys_scaler,   config_keys_controller,
+        config_keys_input,    config_keys_sink,    config_policy_app,    config_policy_controller,
+        config_policy_input};
     struct dyn_error error = {""};
     struct dyn_buf text;
     char wanted[128];
@@ -453,6 +546,8 @@ int main(void)
     tcase_add_test(tc, an_include_stays_in_its_directory);
     tcase_add_test(tc, a_file_that_is_missing_or_a_directory_is_refused);
     tcase_add_test(tc, redis_bytes_follow_the_formula);
+    tcase_add_test(tc, redis_and_its_sentinels_are_read_with_their_secrets_late);
+    tcase_add_test(tc, what_reaches_redis_is_resolved_whole_and_compared);
     tcase_add_test(tc, ten_thousand_apps_load);
     tcase_add_test(tc, every_key_and_type_is_documented);
     suite_add_tcase(suite, tc);
