@@ -1,6 +1,8 @@
 /* Answers: trees in memory of their own, used again. And how the bus looks into them. */
 #include "tests/sim/model.h"
 
+#include "common/bus_internal.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -168,4 +170,32 @@ size_t bus_reply_count(const struct bus_reply *reply)
 const struct bus_reply *bus_reply_at(const struct bus_reply *reply, size_t index)
 {
     return index < bus_reply_count(reply) ? &reply->items[index] : NULL;
+}
+
+/* Texts, too, whatever they stand in: the copy needs nothing of where it came from. */
+static void reply_copy(struct model_answer *answer, struct bus_reply *to,
+                       const struct bus_reply *from)
+{
+    if (from->type == BUS_ARRAY) {
+        struct bus_reply *items = model_put_array(answer, to, from->count);
+        for (size_t i = 0; i < from->count; i++) {
+            reply_copy(answer, &items[i], &from->items[i]);
+        }
+        return;
+    }
+    model_put_str(answer, to, from->str);
+    to->type = from->type;
+    to->integer = from->integer;
+}
+
+struct bus_reply *bus_reply_copy(const struct bus_reply *reply)
+{
+    struct model_answer *answer = model_answer_new();
+    reply_copy(answer, &answer->root, reply);
+    return &answer->root;
+}
+
+void bus_reply_free(struct bus_reply *reply)
+{
+    model_answer_free((struct model_answer *)reply); /* it is the root of one */
 }

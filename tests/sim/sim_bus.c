@@ -3,34 +3,12 @@
 
 #include "common/bus_internal.h"
 
-#define CHECK_EVERY_MS 100
-
 void bus_redis_detach(struct bus *bus)
 {
     struct sim_conn *conn = bus->redis;
     bus->redis = NULL;
     if (conn != NULL) {
         sim_conn_detach(conn);
-    }
-}
-
-static dyn_err reply_err(const struct bus_reply *reply)
-{
-    if (reply->type != BUS_ERROR) {
-        return DYN_OK;
-    }
-    return dyn_str_starts(reply->str, "FENCED") ? DYN_FENCED : DYN_REFUSED;
-}
-
-static void answer_take(struct bus *bus, const struct bus_reply *reply)
-{
-    dyn_err err = reply_err(reply);
-    struct call call = bus_call_pop(bus);
-    if (call.fn != NULL) {
-        call.fn(call.arg, err, reply);
-    }
-    if (err == DYN_REFUSED && !bus->dying && dyn_str_starts(reply->str, "READONLY")) {
-        bus_reset(bus, "the server is a replica now");
     }
 }
 
@@ -41,8 +19,8 @@ void sim_bus_receive(struct sim_conn *conn, struct sim_packet *packet)
     if (packet->kind == PACKET_END) {
         bus_redis_detach(bus);
         bus_lose(bus, packet->why, INT64_MIN);
-    } else if (bus->count > 0) {
-        answer_take(bus, &packet->answer->root);
+    } else {
+        bus_answered(bus, &packet->answer->root);
     }
     bus_leave(bus);
     sim_packet_free(packet);
@@ -64,9 +42,7 @@ dyn_err bus_command_send(struct bus *bus, const struct dyn_str *argv, size_t arg
 void bus_connect(struct bus *bus)
 {
     DYN_ASSERT(bus->redis == NULL && bus->count == 0);
-    bus->state = BUS_GREETING;
     bus->redis = sim_conn_open(sim_server_primary(), bus);
-    dyn_timer_start(bus->check, CHECK_EVERY_MS, CHECK_EVERY_MS);
     if (bus_greet(bus) != DYN_OK) {
         bus_drop(bus, "the handshake cannot be sent", INT64_MIN);
     }
