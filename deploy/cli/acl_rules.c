@@ -35,8 +35,8 @@ static const char *const actuator_may[] = {
     READS_SETUP,
     "(" READER " +xrevrange %R~" PARTITION "targets %R~@:commands)",
     "(+hgetall %R~" PARTITION "newest)",
-    "(" LEASES " +fcall|dyn_act_begin +fcall|dyn_act_end %RW~@:{act}:*:lease "
-    "%RW~@:{act}:*:journal %RW~@:actions)",
+    "(" LEASES " +fcall|dyn_act_begin +fcall|dyn_act_end +fcall|dyn_settle %RW~@:{act}:*:lease "
+    "%RW~@:{act}:*:journal %RW~@:{act}:accounts %RW~@:actions)",
     "(+hmget +hget +hgetall +hexists +hset +hincrby +hdel %RW~@:{act}:*)",
     "(+xadd +xtrim %W~@:actions)",
     "(+xadd %W~@:events %W~" PARTITION "reports)",

@@ -138,6 +138,8 @@ static const struct line lines[] = {
     {"a", "FCALL dyn_act_begin 2 dyn:{act}:main:lease dyn:{act}:main:journal o 1 00 x"},
     {"a", "FCALL dyn_act_end 3 dyn:{act}:main:lease dyn:{act}:main:journal dyn:actions o 1 01 x y "
           "1000"},
+    {"a", "FCALL dyn_settle 2 dyn:{act}:main:lease dyn:{act}:accounts o 1 1 main x"},
+    {"", "FCALL dyn_settle 2 dyn:{act}:main:lease dyn:{act}:members o 1 0"},
     {"", "FCALL dyn_act_begin 2 dyn:{0}:lease dyn:{act}:main:journal o 1 00 x"},
     {"", "FCALL dyn_act_end 3 dyn:{act}:main:lease dyn:{act}:main:journal dyn:{0}:values o 1 01 x "
          "y 1000"},
