@@ -1,0 +1,325 @@
+/*
+ * I3 and I4: an own fold of each partition, by the estimator's core, fed with every entry as Redis
+ * takes it. What it gives must be what the leader publishes, bit for bit; and at the end the
+ * leader's mark must stand behind every entry.
+ *
+ * Where Redis lost something, the fold begins anew with what is left, and is believed again once a
+ * leader has taken the partition after that, and a whole window has passed. What was lost and was
+ * not folded must be told (log_break, samples_lost).
+ */
+#include "estimator/fold.h"
+#include "tests/sim/sim_audit_internal.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#define GIVEN_KEPT 2048
+#define FOLDED_US (15 * SIM_S) /* an entry is folded within that, where all is well */
+#define TELL_US (60 * SIM_S)   /* a loss is told within that, once all is well */
+
+struct given {
+    struct entry_id decided;
+    uint64_t controller;
+    uint64_t bytes; /* hash */
+    int32_t rung;
+    bool raise_only;
+};
+
+struct part {
+    struct fold *fold;
+    struct given *given; /* a ring */
+    size_t given_count;
+    struct sim_server *server; /* whose log is folded */
+    uint64_t epoch;            /* of the newest leader's first tick */
+    int64_t epoch_at;          /* true time of that */
+    bool broken;               /* the log was cut, and no leader has taken it since */
+    struct entry_id last;      /* of the log */
+    int64_t last_at;
+    struct entry_id last_batch;
+    int64_t last_batch_at;
+    struct entry_id marked;
+    int64_t lost_at; /* entries that no mark covered went; 0: told, or none */
+};
+
+static struct {
+    struct part parts[DYN_PARTITIONS_MAX];
+    struct pack_reader *reader;
+    struct dyn_buf bytes;
+} logs;
+
+/* ---- the fold ---- */
+
+static void fold_gave(void *arg, const struct target *target, bool changed)
+{
+    struct part *part = arg;
+    (void)changed;
+    dyn_buf_clear(&logs.bytes);
+    message_write_target(&logs.bytes, target);
+    part->given[part->given_count++ % GIVEN_KEPT] = (struct given){
+        target->decided, target->controller, dyn_hash(DYN_HASH_SEED, dyn_buf_str(&logs.bytes)),
+        target->rung, target->raise_only};
+}
+
+static void part_feed(struct part *part, struct entry_id id, struct dyn_str message)
+{
+    struct fold_out out = {.target = fold_gave, .arg = part};
+    (void)fold_entry(part->fold, logs.reader, id, message, &out);
+    uint64_t epoch = fold_epoch(part->fold);
+    if (epoch != part->epoch) {
+        part->epoch = epoch;
+        part->epoch_at = sim_now();
+        part->broken = false;
+    }
+}
+
+static void part_begin(struct part *part, uint32_t partition)
+{
+    fold_free(part->fold);
+    part->fold = fold_new(fleet.config, partition);
+    DYN_ASSERT(part->fold != NULL);
+}
+
+/* Another history: what the primary has is all there is. */
+static void part_again(struct part *part, uint32_t partition)
+{
+    char key[64];
+    struct bus_entry entry;
+    (void)snprintf(key, sizeof key, "dyn:{%" PRIu32 "}:values", partition);
+    part_begin(part, partition);
+    part->server = sim_server_primary();
+    struct entry_id before = part->last_batch;
+    part->last = (struct entry_id){0, 0};
+    part->last_batch = (struct entry_id){0, 0};
+    for (size_t i = 0; sim_stream_at(part->server, key, i, &entry); i++) {
+        part_feed(part, entry.id, entry.message);
+        part->last = entry.id;
+    }
+    part->broken = true;
+    if (entry_id_compare(part->last, before) < 0 && entry_id_compare(part->marked, before) < 0) {
+        part->lost_at = sim_now();
+    }
+    part->marked = (struct entry_id){0, 0};
+}
+
+void audit_log_begin(void)
+{
+    memset(&logs, 0, sizeof logs);
+    logs.reader = pack_reader_new();
+    DYN_ASSERT(logs.reader != NULL);
+    dyn_buf_init(&logs.bytes, DYN_ENTRY_MAX);
+    for (uint32_t n = 0; n < fleet.partitions; n++) {
+        struct part *part = &logs.parts[n];
+        part->given = calloc(GIVEN_KEPT, sizeof *part->given);
+        DYN_ASSERT(part->given != NULL);
+        part->server = sim_server_primary();
+        part_begin(part, n);
+    }
+}
+
+void audit_log_end(void)
+{
+    for (uint32_t n = 0; n < fleet.partitions; n++) {
+        fold_free(logs.parts[n].fold);
+        free(logs.parts[n].given);
+    }
+    pack_reader_free(logs.reader);
+    dyn_buf_fini(&logs.bytes);
+}
+
+/* ---- values ---- */
+
+static void batch_taken(const struct sim_write *write)
+{
+    struct batch batch;
+    struct sample samples[DYN_BATCH_SAMPLES_MAX];
+    if (pack_reader_start(logs.reader, write->value) != DYN_OK ||
+        message_read_kind(logs.reader) != MESSAGE_BATCH ||
+        message_read_batch(logs.reader, &batch, samples) != DYN_OK) {
+        return;
+    }
+    for (uint32_t i = 0; i < batch.count; i++) {
+        size_t input = fleet_input_of(samples[i].series);
+        if (input == SIZE_MAX) {
+            audit_broken("I3", "%s stores a series that no input has", write->name);
+        } else if (samples[i].status == SAMPLE_GOOD) {
+            audit.counts.samples++;
+            audit_demand_sample(input, sim_now() - samples[i].age_ms * SIM_MS, samples[i].value,
+                                write);
+        }
+    }
+}
+
+static void values_added(struct part *part, const struct sim_write *write)
+{
+    part->last = write->id;
+    part->last_at = sim_now();
+    part_feed(part, write->id, write->value);
+    if (!dyn_str_is(write->call, "dyn_tick") && write->process != 0) {
+        part->last_batch = write->id;
+        part->last_batch_at = sim_now();
+        batch_taken(write);
+    }
+}
+
+/* ---- targets ---- */
+
+/* After a new leader, or a cut, its fold knows no more than two windows, and ours another part. */
+static bool part_is_early(const struct part *part, const struct target *target)
+{
+    int64_t heard = fold_heard_since(part->fold, target->controller);
+    int64_t window_us = 2 * fleet.longest_window_ms * SIM_MS;
+    return part->broken || heard == INT64_MAX || sim_now() - part->epoch_at < window_us ||
+           target->log_ms < heard + fleet.longest_window_ms;
+}
+
+static const struct given *given_find(const struct part *part, const struct target *target)
+{
+    size_t kept = part->given_count < GIVEN_KEPT ? part->given_count : GIVEN_KEPT;
+    for (size_t back = 1; back <= kept; back++) {
+        const struct given *given = &part->given[(part->given_count - back) % GIVEN_KEPT];
+        if (given->controller == target->controller &&
+            entry_id_compare(given->decided, target->decided) == 0) {
+            return given;
+        }
+    }
+    return NULL;
+}
+
+static void target_added(struct part *part, const struct sim_write *write,
+                         const struct target *target)
+{
+    const struct given *given = given_find(part, target);
+    uint64_t bytes = dyn_hash(DYN_HASH_SEED, write->value);
+    audit.counts.targets++;
+    if (given != NULL && given->bytes == bytes) {
+        audit.counts.targets_equal++;
+        return;
+    }
+    if (part_is_early(part, target)) {
+        audit.counts.targets_unjudged++;
+        return;
+    }
+    char decided[ENTRY_ID_TEXT];
+    entry_id_format(target->decided, decided, sizeof decided);
+    audit_broken(
+        "I4",
+        "%s publishes %d%s for " DYN_STR_FMT " decided at %s; the log, folded again, %s "
+        "%d%s",
+        write->name, target->rung, target->raise_only ? " raise_only" : "",
+        DYN_STR_ARG(target->app), decided, given != NULL ? "gives" : "decides nothing there;",
+        given != NULL ? given->rung : 0, given != NULL && given->raise_only ? " raise_only" : "");
+}
+
+static void targets_added(struct part *part, const struct sim_write *write)
+{
+    static struct target target;
+    struct mark mark;
+    if (pack_reader_start(logs.reader, write->value) != DYN_OK) {
+        return;
+    }
+    enum message_kind kind = message_read_kind(logs.reader);
+    if (kind == MESSAGE_TARGET && message_read_target(logs.reader, &target) == DYN_OK) {
+        if (sim_story_told()) {
+            sim_story("%s publishes " DYN_STR_FMT " %d%s", write->name, DYN_STR_ARG(target.app),
+                      target.rung, target.raise_only ? " raise_only" : "");
+        }
+        target_added(part, write, &target);
+    } else if (kind == MESSAGE_MARK && message_read_mark(logs.reader, &mark) == DYN_OK) {
+        part->marked = mark.folded;
+    }
+}
+
+void audit_log_write(const struct sim_write *write)
+{
+    int values = audit_partition_of(write->key, "values");
+    int targets = audit_partition_of(write->key, "targets");
+    if (write->server != sim_server_primary()) {
+        return; /* an old primary: whatever it takes is lost */
+    }
+    if (write->kind == SIM_WRITE_ADD && values >= 0) {
+        struct part *part = &logs.parts[values];
+        if (part->server != write->server) {
+            part_again(part, (uint32_t)values);
+            return; /* the entry is there already */
+        }
+        values_added(part, write);
+    } else if (write->kind == SIM_WRITE_ADD && targets >= 0) {
+        targets_added(&logs.parts[targets], write);
+    } else if (write->kind == SIM_WRITE_DELETE && write->server == sim_server_primary()) {
+        for (uint32_t n = 0; n < fleet.partitions; n++) {
+            if (write->key.len == 0 || (int)n == values) {
+                part_again(&logs.parts[n], n);
+            }
+        }
+    }
+}
+
+void audit_log_event(const struct event *event)
+{
+    if (dyn_str_is(event->code, "log_break") || dyn_str_is(event->code, "samples_lost")) {
+        for (uint32_t n = 0; n < fleet.partitions; n++) {
+            char words[32];
+            (void)snprintf(words, sizeof words, "partition %" PRIu32 ":", n);
+            char *text = strndup(event->text.ptr, event->text.len);
+            if (text != NULL &&
+                (strstr(text, words) != NULL || dyn_str_is(event->code, "samples_lost"))) {
+                logs.parts[n].lost_at = 0;
+            }
+            free(text);
+        }
+    }
+}
+
+/* A restart with less than there was shows in the log's end alone. */
+static void part_look(struct part *part, uint32_t partition)
+{
+    char key[64];
+    struct bus_entry entry;
+    (void)snprintf(key, sizeof key, "dyn:{%" PRIu32 "}:values", partition);
+    struct sim_server *primary = sim_server_primary();
+    size_t count = sim_stream_count(primary, key);
+    bool gone =
+        part->last.ms != 0 && (count == 0 || !sim_stream_at(primary, key, count - 1, &entry) ||
+                               entry_id_compare(entry.id, part->last) < 0);
+    if (part->server != primary || gone) {
+        part_again(part, partition);
+    }
+    int64_t well = faults_over_since(AREA_PROCESS | AREA_NETWORK | AREA_REDIS | AREA_HISTORY);
+    if (part->lost_at != 0 && well != INT64_MAX && sim_now() - well > TELL_US &&
+        sim_now() - part->lost_at > TELL_US) {
+        audit_broken("I3",
+                     "entries of partition %" PRIu32 " that nobody had folded were lost at %.1f s, "
+                     "and nothing was told",
+                     partition, (double)part->lost_at / (double)SIM_S);
+        part->lost_at = 0;
+    }
+}
+
+void audit_log_look(void)
+{
+    for (uint32_t n = 0; n < fleet.partitions; n++) {
+        part_look(&logs.parts[n], n);
+    }
+}
+
+void audit_log_finish(void)
+{
+    for (uint32_t n = 0; n < fleet.partitions; n++) {
+        const struct part *part = &logs.parts[n];
+        if (faults_log_stands_until() == 0 && part->last_batch_at != 0 &&
+            sim_now() - part->last_batch_at > FOLDED_US) {
+            audit_broken("I3", "partition %" PRIu32 " got no batch for %lld s", n,
+                         (long long)((sim_now() - part->last_batch_at) / SIM_S));
+        }
+        bool behind = entry_id_compare(part->marked, part->last_batch) < 0;
+        struct entry_id old = {(uint64_t)(sim_wall_ms() - FOLDED_US / SIM_MS), 0};
+        if (behind && entry_id_compare(part->marked, old) < 0 && faults_log_stands_until() == 0) {
+            char marked[ENTRY_ID_TEXT];
+            char last[ENTRY_ID_TEXT];
+            entry_id_format(part->marked, marked, sizeof marked);
+            entry_id_format(part->last_batch, last, sizeof last);
+            audit_broken("I3", "partition %" PRIu32 " is folded up to %s, its last batch is %s", n,
+                         marked, last);
+        }
+    }
+}
