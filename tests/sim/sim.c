@@ -19,8 +19,9 @@
 #include <unistd.h>
 
 #define WARM_UP_US (90 * SIM_S)
-#define CALM_MORE_S 170 /* beyond two windows: steps, cool-downs, an hour's hold of three minutes \
-                         */
+#define CALM_MORE_S                                                               \
+    170 /* beyond two windows: steps, cool-downs, an hour's hold of three minutes \
+         */
 #define SEED_SECONDS_MAX 60
 #define FAILED_SHOWN_MAX 50
 
@@ -86,6 +87,10 @@ static void seed_run(const struct options *options, uint64_t seed, struct result
     for (int kind = 0; kind < FAILOVERS; kind++) {
         result->times[kind] = *audit_failover((enum audit_failover)kind);
     }
+    audit_end();
+    fleet_end();
+    faults_end();
+    sim_end();
 }
 
 /* The services' console sinks write to standard output; nobody reads that. */
@@ -195,6 +200,17 @@ static bool job_start(const struct options *options, struct job *job, uint64_t s
     return job->pid > 0;
 }
 
+/* What a seed that crashed has left. */
+static void folder_remove(const char *folder, const struct totals *totals)
+{
+    for (size_t i = 0; i < totals->failed && i < FAILED_SHOWN_MAX; i++) {
+        char path[256];
+        (void)snprintf(path, sizeof path, "%s/%" PRIu64 ".yaml", folder, totals->failed_seeds[i]);
+        (void)unlink(path);
+    }
+    (void)rmdir(folder);
+}
+
 static bool seeds_run(const struct options *options, struct totals *totals)
 {
     struct job jobs[64] = {{0}};
@@ -256,7 +272,7 @@ static void totals_print(const struct options *options, const struct totals *tot
                      totals->by_class[class]);
     }
     (void)printf("\n  judged: %u writes, %u of them falls; %u targets, %u equal, %u not judged; %u "
-                 "polls, %u samples; %u events, %u silences\n",
+                 "polls, %u samples; %u events, %u outages due to be told\n",
                  counts->writes, counts->falls, counts->targets, counts->targets_equal,
                  counts->targets_unjudged, counts->polls, counts->samples, counts->events,
                  counts->told_checks);
@@ -369,6 +385,7 @@ int main(int argc, char **argv)
         {"help", no_argument, NULL, 'h'},       {NULL, 0, NULL, 0}};
     struct options options = {.first = 1, .last = 1, .jobs = 1, .minutes = 20, .class = -1};
     struct totals totals = {0};
+    char folder[] = "/tmp/dynosaur-sim-XXXXXX";
     struct timespec from;
     struct timespec to;
     int option = 0;
@@ -383,10 +400,12 @@ int main(int argc, char **argv)
         return 2;
     }
     (void)clock_gettime(CLOCK_MONOTONIC, &from);
-    if (!seeds_run(&options, &totals)) {
+    options.wish.folder = mkdtemp(folder);
+    if (options.wish.folder == NULL || !seeds_run(&options, &totals)) {
         perror("sim");
         return 2;
     }
+    folder_remove(folder, &totals);
     (void)clock_gettime(CLOCK_MONOTONIC, &to);
     totals_print(&options, &totals,
                  (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9);

@@ -155,7 +155,7 @@ void audit_demand_sent(const struct sim_exchange *exchange)
     int wish = heroku_wish_of(exchange);
     const struct config_controller *policy = fleet.apps[app].controller;
     int running = heroku_quantity(app);
-    if (wish < 1 || wish > policy->max_resource) {
+    if (wish < 1 || (wish > policy->max_resource && wish >= running)) {
         audit_broken("I1", "%s asks for %d of %s, beyond 1 to %d", exchange->sender, wish,
                      fleet.apps[app].name, policy->max_resource);
     }

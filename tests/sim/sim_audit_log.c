@@ -13,7 +13,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#define GIVEN_KEPT 2048
+#define GIVEN_KEPT 4096
 #define FOLDED_US (15 * SIM_S) /* an entry is folded within that, where all is well */
 #define TELL_US (60 * SIM_S)   /* a loss is told within that, once all is well */
 
@@ -32,6 +32,7 @@ struct part {
     struct sim_server *server; /* whose log is folded */
     uint64_t epoch;            /* of the newest leader's first tick */
     int64_t epoch_at;          /* true time of that */
+    bool followed;             /* there was a leader before */
     bool broken;               /* the log was cut, and no leader has taken it since */
     struct entry_id last;      /* of the log */
     int64_t last_at;
@@ -66,9 +67,16 @@ static void part_feed(struct part *part, struct entry_id id, struct dyn_str mess
     (void)fold_entry(part->fold, logs.reader, id, message, &out);
     uint64_t epoch = fold_epoch(part->fold);
     if (epoch != part->epoch) {
+        part->followed = part->followed || part->epoch != 0;
         part->epoch = epoch;
         part->epoch_at = sim_now();
         part->broken = false;
+    }
+    /* Another leader restates the targets in another order. */
+    for (size_t i = 0; part->followed && i < fleet.apps_count; i++) {
+        if (fold_restate(part->fold, fleet.apps[i].controller->id, &out) != DYN_OK) {
+            continue;
+        }
     }
 }
 

@@ -8,13 +8,14 @@
 #include <inttypes.h>
 
 #define FAILOVER_US (30 * SIM_S) /* whoever tells may have to be followed first */
+#define ACCOUNT_US (90 * SIM_S)  /* a reading is due each minute, and GET /account behind it */
 #define STATE_US (40 * SIM_S)    /* an actuator's note of what runs is that old at most */
 
 static struct {
     int64_t inputs[DEMAND_INPUTS_MAX]; /* when its silence was told last; -1: never, or over */
     int64_t accused[DEMAND_INPUTS_MAX];
-    int64_t accounts[FLEET_ACCOUNTS_MAX];
-    int64_t away;
+    int64_t accounts[FLEET_ACCOUNTS_MAX]; /* when its refusal was told last; -1: never, or over */
+    bool silent[FLEET_ACCOUNTS_MAX];      /* it was found so */
 } told;
 
 void audit_told_begin(void)
@@ -26,7 +27,6 @@ void audit_told_begin(void)
     for (size_t i = 0; i < FLEET_ACCOUNTS_MAX; i++) {
         told.accounts[i] = -1;
     }
-    told.away = -1;
 }
 
 /* ---- events ---- */
@@ -44,7 +44,7 @@ static size_t input_named(const struct event *event)
 static size_t account_named(const struct event *event)
 {
     for (size_t i = 0; i < fleet.accounts_count; i++) {
-        char name[16];
+        char name[48];
         (void)snprintf(name, sizeof name, "acc-%zu", i);
         if (dyn_str_is(event->cause, name)) {
             return i;
@@ -72,14 +72,11 @@ void audit_told_event(const struct event *event)
         if (input != SIZE_MAX) {
             told.inputs[input] = over ? -1 : sim_now();
         }
-    } else if (dyn_str_is(event->code, "heroku_account") ||
-               dyn_str_is(event->code, "heroku_rate_limit")) {
+    } else if (dyn_str_is(event->code, "heroku_account")) {
         size_t account = account_named(event);
-        if (account != SIZE_MAX && !over) {
-            told.accounts[account] = sim_now();
+        if (account != SIZE_MAX) {
+            told.accounts[account] = over ? -1 : sim_now();
         }
-    } else if (dyn_str_is(event->code, "redis_away")) {
-        told.away = sim_now();
     }
     if (audit.class == CLASS_QUIET) {
         quiet_event(event);
@@ -117,8 +114,43 @@ static void input_look(size_t input)
     }
 }
 
+/* ---- I9: accounts ---- */
+
+static bool account_has_apps(size_t account)
+{
+    for (size_t i = 0; i < fleet.apps_count; i++) {
+        if (fleet.apps[i].account == account) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void account_look(size_t account)
+{
+    int64_t since = heroku_refused_since(fleet.account_of[account]);
+    int64_t well = faults_over_since(AREA_PROCESS | AREA_NETWORK | AREA_REDIS | AREA_HISTORY);
+    if (since < 0 || well == INT64_MAX || !account_has_apps(account)) {
+        told.silent[account] = false;
+        return;
+    }
+    since = since > well + FAILOVER_US ? since : well + FAILOVER_US;
+    if (sim_now() - since <= ACCOUNT_US || told.silent[account]) {
+        return;
+    }
+    audit.counts.told_checks++;
+    if (told.accounts[account] < 0) {
+        told.silent[account] = true;
+        audit_broken("I9", "acc-%zu has been refused since %.1f s, and nobody tells", account,
+                     (double)since / (double)SIM_S);
+    }
+}
+
 void audit_told_look(void)
 {
+    for (size_t i = 0; i < fleet.accounts_count; i++) {
+        account_look(i);
+    }
     for (size_t i = 0; i < fleet.inputs_count; i++) {
         input_look(i);
     }
@@ -158,6 +190,12 @@ static void stand_read(struct stand *stand)
                         message_read_actual(audit.reader, &stand->actual) == DYN_OK;
 }
 
+/* Too low for reads or falls: people have used it, or it is small from the beginning. */
+static bool pool_is_low(size_t account)
+{
+    return fleet.tight_pool || heroku_tokens(account) < 0.72 * heroku_capacity(account);
+}
+
 /* Guards that nothing in a calm world can be the reason of any more. */
 static bool guard_is_stuck(const struct stand *stand)
 {
@@ -177,7 +215,7 @@ static bool guard_is_stuck(const struct stand *stand)
     case GUARD_UNCOVERED:
         return log_goes_on();
     case GUARD_BUDGET:
-        return !fleet.tight_pool;
+        return !pool_is_low(stand->app->heroku_account);
     case GUARD_UP_COOLDOWN:
     case GUARD_DOWN_COOLDOWN:
     case GUARD_STEP:

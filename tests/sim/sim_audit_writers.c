@@ -153,7 +153,7 @@ static bool destroyed_lately(void)
 void audit_writers_write(const struct sim_write *write)
 {
     int partition = audit_partition_of(write->key, "targets");
-    if (write->kind == SIM_WRITE_ADD && partition >= 0) {
+    if (write->kind == SIM_WRITE_ADD && partition >= 0 && write->process != 0) {
         published(write, partition);
     }
     if (write->kind == SIM_WRITE_DELETE) {
@@ -173,7 +173,7 @@ static size_t key_of(const struct sim_exchange *exchange)
 {
     const char *line = sim_exchange_header(exchange, "Authorization");
     for (size_t i = 0; line != NULL && i < fleet.accounts_count; i++) {
-        char wanted[32];
+        char wanted[48];
         (void)snprintf(wanted, sizeof wanted, "Bearer key-%zu", i);
         if (strcmp(line, wanted) == 0) {
             return i;

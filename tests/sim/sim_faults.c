@@ -458,6 +458,10 @@ static void fault_heroku(void)
     } else {
         rule.account = (size_t)draw(0, (int64_t)fleet.heroku_accounts_count - 1);
     }
+    if (rule.fault <= HEROKU_SUSPENDED) {
+        us = draw(20, 240) * SIM_S;
+    }
+    rule.from = sim_now();
     rule.limit = rule.fault == HEROKU_LIMIT ? (int)draw(3, 20) : (int)draw(5, 60);
     rule.until = sim_now() + us < faults.until ? sim_now() + us : faults.until;
     sim_story("Heroku begins: %s, account %d app %d%s for %lld s", heroku_fault_text(rule.fault),

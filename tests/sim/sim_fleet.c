@@ -7,7 +7,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #define FILE_MAX 32768
@@ -94,17 +93,23 @@ static void accounts_draw(void)
     add("accounts:\n");
     for (size_t i = 0; i < fleet.accounts_count; i++) {
         fleet.account_of[i] = i < fleet.heroku_accounts_count ? i : 0;
-        add("  acc-%zu: {heroku_api_key: key-%zu}\n", i, i);
+        char name[48];
+        char key[48];
+        (void)snprintf(name, sizeof name, "SIM_HEROKU_KEY_%zu", i);
+        (void)snprintf(key, sizeof key, "key-%zu", i);
+        (void)setenv(name, key, 1);
+        add("  acc-%zu: {heroku_api_key: \"${%s}\"}\n", i, name);
     }
 }
 
-static void file_make(void)
+static void file_make(uint64_t seed, const char *folder)
 {
-    fleet.fd = memfd_create("fleet.yaml", MFD_CLOEXEC);
-    DYN_ASSERT(fleet.fd >= 0);
-    ssize_t written = write(fleet.fd, own.text, own.text_len);
-    DYN_ASSERT(written == (ssize_t)own.text_len);
-    (void)snprintf(fleet.path, sizeof fleet.path, "/proc/self/fd/%d", fleet.fd);
+    (void)snprintf(fleet.path, sizeof fleet.path, "%s/%llu.yaml", folder, (unsigned long long)seed);
+    FILE *file = fopen(fleet.path, "we");
+    DYN_ASSERT(file != NULL);
+    size_t written = fwrite(own.text, 1, own.text_len, file);
+    int closed = fclose(file);
+    DYN_ASSERT(written == own.text_len && closed == 0);
 }
 
 static void config_find(void)
@@ -171,7 +176,7 @@ void fleet_draw(uint64_t seed, const struct fleet_wish *wish)
         add("stats_plugins:\n  - {type: console}\n");
     }
     slots_draw(wish);
-    file_make();
+    file_make(seed, wish->folder);
     config_find();
 }
 
@@ -284,12 +289,12 @@ static void heroku_make(void)
 {
     heroku_begin();
     for (size_t i = 0; i < fleet.heroku_accounts_count; i++) {
-        char email[32];
+        char email[64];
         (void)snprintf(email, sizeof email, "ops-%zu@example.com", i);
         (void)heroku_account_add(email, fleet.tight_pool ? 150 : 4500, fleet.tight_pool ? 20 : 75);
     }
     for (size_t i = 0; i < fleet.accounts_count; i++) {
-        char key[16];
+        char key[48];
         (void)snprintf(key, sizeof key, "key-%zu", i);
         heroku_key_add(fleet.account_of[i], key);
     }
@@ -322,5 +327,5 @@ void fleet_end(void)
     demand_end();
     heroku_end();
     config_free(fleet.config);
-    (void)close(fleet.fd);
+    (void)unlink(fleet.path);
 }

@@ -2,7 +2,7 @@
  * sim_fleet: the fleet that a seed draws: apps, accounts, inputs, the configuration file, and the
  * processes of each role, kept running by a supervisor.
  *
- * The file lies in memory (memfd); its path is /proc/self/fd/N. Threads: one.
+ * The file lies in a folder of the caller's. Threads: one.
  */
 #ifndef DYN_SIM_FLEET_H
 #define DYN_SIM_FLEET_H
@@ -72,15 +72,15 @@ struct fleet {
     size_t slots_count;
     int64_t longest_window_ms;
     struct config *config;
-    char path[64];
-    int fd;
+    char path[256];
 };
 
 extern struct fleet fleet;
 
-/** What a person asked for on the command line, in place of what the seed draws; 0: the seed. */
+/** What is asked for in place of what the seed draws. */
 struct fleet_wish {
-    unsigned each; /* of every role */
+    const char *folder; /* where the file goes, named by the seed */
+    unsigned each;      /* of every role; 0: the seed */
 };
 /** Draw it. Before sim_begin(): `seed` is the world's. */
 void fleet_draw(uint64_t seed, const struct fleet_wish *wish);

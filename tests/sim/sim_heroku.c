@@ -102,6 +102,11 @@ int heroku_tokens(size_t account)
     return account_remaining(heroku.accounts[account], world_now_ms(&heroku.world));
 }
 
+double heroku_capacity(size_t account)
+{
+    return heroku.accounts[account]->capacity;
+}
+
 const char *heroku_broken_rule(size_t index, const char **out_detail)
 {
     const json_t *violation = json_array_get(heroku.record.violations, index);
@@ -261,6 +266,19 @@ static const struct heroku_rule *rule_for(const struct sim_exchange *exchange)
         }
     }
     return NULL;
+}
+
+int64_t heroku_refused_since(size_t account)
+{
+    for (size_t i = 0; i < heroku.rules_count; i++) {
+        const struct heroku_rule *rule = &heroku.rules[i];
+        if (sim_now() >= rule->until || (rule->account != SIZE_MAX && rule->account != account)) {
+            continue;
+        }
+        bool all = rule->app == SIZE_MAX && !rule->writes_only && rule->chance >= 1;
+        return all && rule->fault <= HEROKU_SUSPENDED ? rule->from : -1;
+    }
+    return -1;
 }
 
 /* ---- serving ---- */

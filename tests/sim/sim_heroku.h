@@ -25,6 +25,7 @@ size_t heroku_app_add(const char *name, size_t account, int quantity);
 int heroku_quantity(size_t app);
 bool heroku_in_maintenance(size_t app);
 int heroku_tokens(size_t account);
+double heroku_capacity(size_t account);
 /** The number of requests that broke a rule of tests/fakes, by rule; NULL beyond the last. */
 const char *heroku_broken_rule(size_t index, const char **out_detail);
 size_t heroku_requests(void);
@@ -66,12 +67,15 @@ struct heroku_rule {
     size_t app;     /* SIZE_MAX: any request */
     bool writes_only;
     double chance;
-    int64_t until;
+    int64_t from, until;
     int limit; /* HEROKU_LIMIT; seconds of HEROKU_429_RETRY */
 };
 /** Forgotten when its time is over; the oldest goes when there are too many. */
 void heroku_rule_add(const struct heroku_rule *rule);
 void heroku_rules_clear(void);
+/** Since when every request of the account is refused as by 401, 402 or 403 suspended; -1: it is
+ *  not. */
+int64_t heroku_refused_since(size_t account);
 
 /* ---- for an auditor ---- */
 
