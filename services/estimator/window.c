@@ -139,13 +139,17 @@ static void window_insert_late(struct window *window, double value)
 }
 
 /* Coverage begins; after a break not before the sample arrived, since what lies between its time
- * and that may be lost. Seldom, and out of the way of window_add(), which is measurably faster so.
- */
+ * and that may be lost. Zeros that were not believed yet are doubted from here on: what came before
+ * may have been a clock that jumped. Seldom, and out of the way of window_add(), which is measurably
+ * faster so. */
 static __attribute__((noinline, cold)) void window_begin(struct window *window, int64_t at,
                                                          int64_t now)
 {
     bool broken = window->covered_since == INT64_MAX && window->good_at != WINDOW_NEVER;
     window->covered_since = broken ? now : at;
+    if (window->zero_since != WINDOW_NEVER) {
+        window->zero_since = window->covered_since;
+    }
 }
 
 static void window_cover_with(struct window *window, const struct window_rule *rule, int64_t at,

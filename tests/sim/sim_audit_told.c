@@ -206,7 +206,6 @@ static bool guard_is_stuck(const struct stand *stand)
     case GUARD_OLD_MARK:
     case GUARD_JOURNAL:
     case GUARD_RETRY:
-    case GUARD_IN_FLIGHT:
     case GUARD_DISABLED:
     case GUARD_MODE_OFF:
     case GUARD_SHADOW:
@@ -216,6 +215,7 @@ static bool guard_is_stuck(const struct stand *stand)
         return log_goes_on();
     case GUARD_BUDGET:
         return !pool_is_low(stand->app->heroku_account);
+    case GUARD_IN_FLIGHT: /* a note of it is half a minute old at most, see stand_judge() */
     case GUARD_UP_COOLDOWN:
     case GUARD_DOWN_COOLDOWN:
     case GUARD_STEP:
@@ -243,6 +243,32 @@ static int wanted(const struct fleet_app *app)
     return need > least ? need : least;
 }
 
+/* Whether the actuator may be behind what runs: it has no tokens to read, or must not. */
+static bool stand_is_blind(const struct stand *stand)
+{
+    return stand->actual.guard == GUARD_ACCOUNT || stand->actual.guard == GUARD_CONTROLLER ||
+           stand->actual.guard == GUARD_IN_FLIGHT || pool_is_low(stand->app->heroku_account);
+}
+
+static void stand_judge_actual(const struct stand *stand)
+{
+    const struct fleet_app *app = stand->app;
+    int64_t age_ms = sim_wall_ms() - stand->actual.wall_ms;
+    bool blind = stand_is_blind(stand);
+    if (age_ms > STATE_US / SIM_MS && !faults_touched(AREA_CLOCK, 0, sim_now())) {
+        audit_broken("I6", "%s: what the actuator says of it is %lld s old", app->name,
+                     (long long)(age_ms / 1000));
+    } else if (stand->runs != stand->target.rung && guard_is_stuck(stand) && !blind) {
+        audit_broken("I6", "%s runs %d and not %d%s; what holds it: %s (the actuator says %d runs)",
+                     app->name, stand->runs, stand->target.rung,
+                     stand->target.raise_only ? " raise_only" : "", guard_text(stand->actual.guard),
+                     stand->actual.running);
+    } else if (stand->actual.running != stand->runs && !blind) {
+        audit_broken("I6", "%s runs %d, and the actuator says %d (%s)", app->name, stand->runs,
+                     stand->actual.running, guard_text(stand->actual.guard));
+    }
+}
+
 static void stand_judge(const struct stand *stand)
 {
     const struct fleet_app *app = stand->app;
@@ -255,23 +281,10 @@ static void stand_judge(const struct stand *stand)
                      stand->target.rung, stand->target.raise_only ? " raise_only" : "",
                      wanted(app));
     }
-    if (!stand->has_actual) {
+    if (stand->has_actual) {
+        stand_judge_actual(stand);
+    } else {
         audit_broken("I6", "%s: no actuator says what runs", app->name);
-        return;
-    }
-    bool old = sim_wall_ms() - stand->actual.wall_ms > STATE_US / SIM_MS;
-    if (stand->runs != stand->target.rung && guard_is_stuck(stand)) {
-        audit_broken("I6", "%s runs %d and not %d%s; what holds it: %s (the actuator says %d runs)",
-                     app->name, stand->runs, stand->target.rung,
-                     stand->target.raise_only ? " raise_only" : "", guard_text(stand->actual.guard),
-                     stand->actual.running);
-    } else if (old && !faults_touched(AREA_CLOCK, 0, sim_now())) {
-        audit_broken("I6", "%s: what the actuator says of it is %lld s old", app->name,
-                     (long long)((sim_wall_ms() - stand->actual.wall_ms) / 1000));
-    } else if (stand->actual.guard != GUARD_ACCOUNT && stand->actual.guard != GUARD_CONTROLLER &&
-               stand->actual.running != stand->runs) {
-        audit_broken("I6", "%s runs %d, and the actuator says %d (%s)", app->name, stand->runs,
-                     stand->actual.running, guard_text(stand->actual.guard));
     }
 }
 
