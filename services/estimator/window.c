@@ -140,8 +140,8 @@ static void window_insert_late(struct window *window, double value)
 
 /* Coverage begins; after a break not before the sample arrived, since what lies between its time
  * and that may be lost. Zeros that were not believed yet are doubted from here on: what came before
- * may have been a clock that jumped. Seldom, and out of the way of window_add(), which is measurably
- * faster so. */
+ * may have been a clock that jumped. Seldom, and out of the way of window_add(), which is
+ * measurably faster so. */
 static __attribute__((noinline, cold)) void window_begin(struct window *window, int64_t at,
                                                          int64_t now)
 {

@@ -182,6 +182,20 @@ START_TEST(zeros_after_demand_are_doubted_for_one_more_window)
 }
 END_TEST
 
+START_TEST(zeros_are_doubted_anew_after_a_clock_that_jumped)
+{
+    add(1000, 10);
+    add(1060, 0);
+    window_break(&window);
+    for (int64_t t = 4660; t < 5260; t += 60) {
+        add(t, 0);
+        ck_assert_int_ne(cover_at(t), COVER_YES);
+    }
+    ck_assert_int_eq(cover_at(5259), COVER_DOUBT);
+    ck_assert_int_eq(cover_at(5260), COVER_YES);
+}
+END_TEST
+
 START_TEST(zeros_without_demand_before_are_believed)
 {
     for (int64_t t = 1000; t <= 1300; t += 60) {
@@ -346,6 +360,7 @@ int main(void)
     tcase_add_test(tests, equal_values_take_one_place);
     tcase_add_test(tests, a_sample_taken_before_a_break_covers_from_its_arrival_on);
     tcase_add_test(tests, zeros_after_demand_are_doubted_for_one_more_window);
+    tcase_add_test(tests, zeros_are_doubted_anew_after_a_clock_that_jumped);
     tcase_add_test(tests, zeros_without_demand_before_are_believed);
     tcase_add_test(tests, zeros_are_believed_at_once_when_doubt_is_off);
     tcase_add_test(tests, a_full_window_merges_and_never_says_less);
