@@ -18,8 +18,7 @@ static struct config_chunk *chunk_new(size_t size)
     struct config_chunk *chunk = calloc(1, sizeof(*chunk) + size);
 
     if (chunk == NULL) {
-        fputs("out of memory while reading the configuration\n", stderr);
-        abort();
+        dyn_out_of_memory("the configuration");
     }
     chunk->size = size;
     return chunk;
@@ -63,8 +62,7 @@ char *config_arena_printf(struct config_arena *arena, const char *format, ...)
     len = vasprintf(&text, format, args);
     va_end(args);
     if (len < 0) {
-        fputs("out of memory while reading the configuration\n", stderr);
-        abort();
+        dyn_out_of_memory("the configuration");
     }
     copy = config_arena_copy(arena, (struct dyn_str){text, (size_t)len});
     free(text);

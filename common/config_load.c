@@ -465,6 +465,9 @@ static struct config *load_file(const char *path, bool lean, struct dyn_error *e
     if (config_file_read(path, false, &text, error) == DYN_OK) {
         config = load(&loader, path, dyn_buf_str(&text));
     }
+    if (config == NULL && error != NULL && error->text[0] == '\0') {
+        (void)dyn_error_set(error, DYN_NOMEM, "%s: out of memory", path);
+    }
     dyn_buf_wipe(&text);
     return config;
 }

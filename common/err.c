@@ -45,3 +45,10 @@ _Noreturn void dyn_assert_failed(const char *condition, const char *file, int li
                   line, function, condition);
     abort();
 }
+
+_Noreturn void dyn_out_of_memory(const char *what_for)
+{
+    (void)fprintf(stderr, "level=error event=out_of_memory msg=\"out of memory for %s\"\n",
+                  what_for);
+    exit(1);
+}

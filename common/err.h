@@ -79,4 +79,11 @@ dyn_err dyn_error_set(struct dyn_error *error, dyn_err code, const char *format,
 _Noreturn void dyn_assert_failed(const char *condition, const char *file, int line,
                                  const char *function);
 
+/**
+ * There is no memory for something that the program cannot go on without: says so and exits with 1.
+ * Leases that are held stand still then, and others take over. For the few places where a failure
+ * cannot be handed on.
+ */
+_Noreturn void dyn_out_of_memory(const char *what_for);
+
 #endif

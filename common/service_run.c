@@ -310,8 +310,7 @@ struct service_run *service_run_begin(const struct service_ops *ops,
     struct dyn_error error = {""};
     struct service_run *run = calloc(1, sizeof *run);
     if (run == NULL) {
-        *out_status = 1;
-        return NULL;
+        dyn_out_of_memory("the service");
     }
     run->ops = ops;
     run->options = *options;

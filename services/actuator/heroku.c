@@ -233,7 +233,7 @@ void heroku_send(struct heroku *heroku, const char *base, const struct config_ac
 {
     struct call *call = calloc(1, sizeof *call);
     if (call == NULL) {
-        abort(); /* an answer is owed and cannot be kept in mind; a restart settles all */
+        dyn_out_of_memory("a request to Heroku"); /* whose answer is owed; a start settles all */
     }
     call->heroku = heroku;
     call->kind = request->kind;
