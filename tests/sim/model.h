@@ -134,7 +134,6 @@ struct model_store {
     /* What the server's state says; written by its owner. */
     uint32_t node_entries; /* stream-node-max-entries */
     bool has_functions;
-    bool oom;
     int64_t wall_us; /* of the server, before each command */
     /** Each change, after it was done. */
     void (*changed)(void *arg, const struct model_op *op);
@@ -168,14 +167,22 @@ struct model_command {
 
 /** NULL when it is none of ours. */
 const struct model_command *model_command_find(struct dyn_str name);
-/** As the server sees it: of FCALL, what the function may. */
-bool model_command_writes(const struct model_command *command, const struct dyn_str *argv,
-                          size_t argc);
-bool model_command_needs_memory(const struct model_command *command, const struct dyn_str *argv,
-                                size_t argc);
 /** "ERR unknown command", or the wrong number of arguments; false when neither. */
 bool model_command_refused(const struct model_command *command, const struct dyn_str *argv,
                            size_t argc, struct model_answer *answer);
+
+/* What bars commands whatever they would do. */
+struct model_bars {
+    bool full;  /* used memory > maxmemory */
+    bool disk;  /* nothing can be written to it */
+    bool alone; /* fewer replicas than min-replicas-to-write */
+    bool is_replica;
+    bool loading;
+    bool no_functions;
+};
+/** The words of the refusal, static; NULL: it may run. */
+const char *model_command_barred(const struct model_command *command, const struct model_bars *bars,
+                                 const struct dyn_str *argv, size_t argc);
 
 bool model_name_is(struct dyn_str name, const char *lower); /* whatever case */
 

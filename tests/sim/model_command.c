@@ -125,21 +125,30 @@ const struct model_command *model_command_find(struct dyn_str name)
     return NULL;
 }
 
-bool model_command_writes(const struct model_command *command, const struct dyn_str *argv,
-                          size_t argc)
+const char *model_command_barred(const struct model_command *command, const struct model_bars *bars,
+                                 const struct dyn_str *argv, size_t argc)
 {
-    (void)argv;
-    (void)argc;
-    return command->writes || command->run == model_fcall;
-}
-
-bool model_command_needs_memory(const struct model_command *command, const struct dyn_str *argv,
-                                size_t argc)
-{
-    if (command->run == model_fcall) {
-        return argc > 1 && model_function_exists(argv[1]) && !model_function_allows_oom(argv[1]);
+    /* Of FCALL, what the function may; one that is not there does nothing. */
+    bool calls = command->run == model_fcall && !bars->no_functions && argc > 1 &&
+                 model_function_exists(argv[1]);
+    bool writes = command->writes || calls;
+    bool grows = command->needs_memory || (calls && !model_function_allows_oom(argv[1]));
+    if (bars->full && grows) {
+        return "OOM command not allowed when used memory > 'maxmemory'.";
     }
-    return command->needs_memory;
+    if (bars->disk && writes) {
+        return "MISCONF Errors writing to the AOF file: No space left on device";
+    }
+    if (bars->alone && writes && !bars->is_replica) {
+        return "NOREPLICAS Not enough good replicas to write.";
+    }
+    if (bars->is_replica && writes) {
+        return "READONLY You can't write against a read only replica.";
+    }
+    if (bars->loading && command->run != NULL) {
+        return "LOADING Redis is loading the dataset in memory";
+    }
+    return NULL;
 }
 
 static void unknown_put(const struct dyn_str *argv, size_t argc, struct model_answer *answer)

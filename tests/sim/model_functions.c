@@ -63,6 +63,13 @@ static bool is_number(const struct run *run, size_t index)
     return true;
 }
 
+/* What Lua hands on is a double, and what does not fit becomes the lowest number. */
+static int64_t number_through_lua(int64_t number)
+{
+    double through = (double)number;
+    return through >= 0x1p63 ? INT64_MIN : (int64_t)through;
+}
+
 /* tonumber(), of what is_number() or a match has passed. */
 static double number_of(struct dyn_str digits)
 {
@@ -166,7 +173,7 @@ static void renew(struct run *run)
         const struct bus_reply *beat =
             CALL(run, DYN_STR("HINCRBY"), run->keys[0], DYN_STR("beat"), DYN_STR("1"));
         if (beat != NULL) {
-            *run->reply = *beat;
+            model_put_int(run->reply, number_through_lua(beat->integer));
         }
     }
 }

@@ -245,13 +245,20 @@ static bool limit_parse(const struct dyn_str *argv, size_t argc, size_t *at, str
         model_put_error(answer, reply, "ERR The LIMIT argument must be >= 0.");
         return false;
     }
-    if (!trim->about) {
+    trim->limited = true;
+    *at += 2;
+    return true;
+}
+
+/* Asked when all has been read. */
+static bool limit_is_good(const struct trim *trim, struct model_answer *answer,
+                          struct bus_reply *reply)
+{
+    if (trim->limited && !trim->about) {
         model_put_error(answer, reply,
                         "ERR syntax error, LIMIT cannot be used without the special ~ option");
         return false;
     }
-    trim->limited = true;
-    *at += 2;
     return true;
 }
 
@@ -273,7 +280,7 @@ void model_xtrim(struct model_store *store, const struct dyn_str *argv, size_t a
         model_put_error(answer, reply, "ERR syntax error");
         return;
     }
-    if (stream_of(store, argv[1], answer, reply, &stream)) {
+    if (limit_is_good(&trim, answer, reply) && stream_of(store, argv[1], answer, reply, &stream)) {
         model_put_int(reply, trim_do(store, argv[1], &trim));
     }
 }
@@ -322,6 +329,9 @@ void model_xadd(struct model_store *store, const struct dyn_str *argv, size_t ar
     bool made = at < argc && dyn_str_is(argv[at], "*");
     if (!made && at < argc && !id_parse(argv[at], 0, &id)) {
         id_refuse(answer, reply);
+        return;
+    }
+    if (!limit_is_good(&trim, answer, reply)) {
         return;
     }
     at++;
@@ -467,7 +477,7 @@ bool model_read_parse(const struct model_store *store, const struct dyn_str *arg
     }
     if ((argc - at) % 2 != 0) {
         model_put_error(answer, &answer->root,
-                        "ERR Unbalanced 'xread' list of streams: for each stream key an ID or '$' "
+                        "ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' "
                         "must be specified.");
         return false;
     }

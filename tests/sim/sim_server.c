@@ -218,24 +218,18 @@ static void readers_serve(struct sim_server *server)
     }
 }
 
-/* What a server refuses whatever the command would do; true when it has answered. */
 static bool server_refuses(struct sim_server *server, const struct model_command *command,
                            const struct sim_packet *packet, struct model_answer *answer)
 {
-    bool writes = model_command_writes(command, packet->argv, packet->argc);
-    const char *words = NULL;
-    if (server->faults[SIM_FAULT_OOM] &&
-        model_command_needs_memory(command, packet->argv, packet->argc)) {
-        words = "OOM command not allowed when used memory > 'maxmemory'.";
-    } else if (server->faults[SIM_FAULT_MISCONF] && writes) {
-        words = "MISCONF Errors writing to the AOF file: No space left on device";
-    } else if (writes && !server->is_replica && replicas_good(server) < server->min_replicas) {
-        words = "NOREPLICAS Not enough good replicas to write.";
-    } else if (writes && server->is_replica) {
-        words = "READONLY You can't write against a read only replica.";
-    } else if (server->faults[SIM_FAULT_LOADING] && command->run != NULL) {
-        words = "LOADING Redis is loading the dataset in memory";
-    }
+    const struct model_bars bars = {
+        .full = server->faults[SIM_FAULT_OOM],
+        .disk = server->faults[SIM_FAULT_MISCONF],
+        .alone = server->min_replicas > 0 && replicas_good(server) < server->min_replicas,
+        .is_replica = server->is_replica,
+        .loading = server->faults[SIM_FAULT_LOADING],
+        .no_functions = server->faults[SIM_FAULT_NO_FUNCTIONS],
+    };
+    const char *words = model_command_barred(command, &bars, packet->argv, packet->argc);
     if (words != NULL) {
         model_put_error(answer, &answer->root, "%s", words);
     }
