@@ -194,6 +194,10 @@ void sim_writes_watch(void (*fn)(void *arg, const struct sim_write *write), void
 
 static void answer_send(struct sim_conn *conn, struct model_answer *answer)
 {
+    if (conn->bus == NULL) { /* nobody listens any more */
+        model_answer_free(answer);
+        return;
+    }
     struct sim_packet *packet = sim_packet_new(PACKET_ANSWER);
     packet->answer = answer;
     sim_wire_send(conn, &conn->in, packet);
