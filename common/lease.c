@@ -42,8 +42,10 @@ static int64_t lease_free_ms(const struct lease *lease)
     if (lease->wish == LEASE_UNWANTED) {
         return INT64_MAX;
     }
-    bool waits = lease->owned && !lease->owned_by_self;
-    return lease->still_since_ms + (waits ? lease->times.wait_ms : 0) +
+    if (lease->owned && lease->owned_by_self) {
+        return lease->still_since_ms;
+    }
+    return lease->still_since_ms + (lease->owned ? lease->times.wait_ms : 0) +
            (lease->wish == LEASE_SPARE ? LEASE_SPARE_MS : 0);
 }
 
@@ -218,6 +220,11 @@ bool lease_fenced(struct lease *lease, int64_t now_ms)
         lease_watch(lease, LEASE_WATCHED, now_ms);
     }
     return held;
+}
+
+bool lease_again(struct lease *lease, int64_t now_ms)
+{
+    return lease_fenced(lease, now_ms);
 }
 
 void lease_left(struct lease *lease, int64_t now_ms)

@@ -17,7 +17,8 @@
  *
  * Who should hold it is no question of safety: `wish` says it (members.h spreads leases). One that
  * is wanted is taken as soon as it is free, a spare one LEASE_SPARE_MS later, so that whoever wants
- * it comes first; one that is not wanted is given up when held, and never taken.
+ * it comes first; one that is not wanted is given up when held, and never taken. What is found to
+ * be our own (after a lost connection, or lease_again()) is taken at once, wanted or spare.
  *
  * Ownership: a value; it holds no memory. Threads: one.
  */
@@ -113,6 +114,12 @@ void lease_left(struct lease *lease, int64_t now_ms);
 void lease_beaten(struct lease *lease, int64_t sent_ms, int64_t now_ms);
 /** Another fenced write of the holder's was refused. True: it was held until now. */
 bool lease_fenced(struct lease *lease, int64_t now_ms);
+
+/**
+ * Take it anew, at once and under another epoch: what was written under this one may still be under
+ * way. True: it was held until now, and is not before lease_taken().
+ */
+bool lease_again(struct lease *lease, int64_t now_ms);
 
 /** Whether something may be written under it now; the check to make right before sending. */
 bool lease_may_write(const struct lease *lease, int64_t now_ms);

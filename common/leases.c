@@ -1,6 +1,7 @@
 #include "common/leases.h"
 
 #include "common/clock.h"
+#include "common/log.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,6 +82,16 @@ static enum lease_answer answer_of(dyn_err err)
     return err == DYN_FENCED ? LEASE_FENCED : LEASE_UNSURE;
 }
 
+/* The Functions are missing, the user may not call them, and the like. */
+static void refusal_tell(const struct kept *kept, dyn_err err, const struct bus_reply *reply)
+{
+    if (err == DYN_REFUSED) {
+        char words[DYN_ERROR_TEXT_MAX];
+        dyn_str_copy(words, sizeof words, bus_reply_str(reply));
+        dyn_log(DYN_LOG_WARN, "lease_refused", "key=%s msg=%s", kept->key, dyn_log_quoted(words));
+    }
+}
+
 static void lost(struct leases *leases, size_t index, const char *why)
 {
     struct kept *kept = leases->kept[index];
@@ -134,7 +145,9 @@ static void taken(void *arg, dyn_err err, const struct bus_reply *reply)
         return;
     }
     struct kept *kept = leases->kept[index];
-    struct lease_grant grant = {.stood_still = kept->core.owned && !kept->core.owned_by_self};
+    refusal_tell(kept, err, reply);
+    struct lease_grant grant = {.first = strcmp(kept->core.seen_epoch, "0") == 0,
+                                .stood_still = kept->core.owned && !kept->core.owned_by_self};
     struct dyn_str epoch = err == DYN_OK ? bus_reply_str(bus_reply_at(reply, 0)) : DYN_STR("");
     bool usable = epoch.len > 0 && dyn_str_u64(epoch, &grant.epoch) == DYN_OK;
     enum lease_answer answer = err == DYN_OK && !usable ? LEASE_UNSURE : answer_of(err);
@@ -175,11 +188,13 @@ static void take(struct leases *leases, size_t index)
 
 static void renewed(void *arg, dyn_err err, const struct bus_reply *reply)
 {
-    (void)reply;
     struct leases *leases;
     size_t index = answered(arg, &leases);
-    if (index != SIZE_MAX &&
-        !lease_renewed(&leases->kept[index]->core, answer_of(err), dyn_clock_boot_ms())) {
+    if (index == SIZE_MAX) {
+        return;
+    }
+    refusal_tell(leases->kept[index], err, reply);
+    if (!lease_renewed(&leases->kept[index]->core, answer_of(err), dyn_clock_boot_ms())) {
         lost(leases, index, "another has taken the lease");
     }
 }
@@ -377,7 +392,12 @@ void leases_remove(struct leases *leases, size_t index)
 
 void leases_wish(struct leases *leases, size_t index, enum lease_wish wish)
 {
-    leases->kept[index]->wish = wish;
+    struct kept *kept = leases->kept[index];
+    bool wanted = kept->wish != wish && wish != LEASE_UNWANTED;
+    kept->wish = wish;
+    if (wanted && kept->core.state == LEASE_WATCHED && leases->bus != NULL) {
+        step(leases, index); /* it may be free already */
+    }
 }
 
 void leases_open(struct leases *leases, struct bus *bus, struct dyn_str run_id)
@@ -413,6 +433,13 @@ void leases_fenced(struct leases *leases, size_t index)
 {
     if (lease_fenced(&leases->kept[index]->core, dyn_clock_boot_ms())) {
         lost(leases, index, "another has taken the lease");
+    }
+}
+
+void leases_again(struct leases *leases, size_t index)
+{
+    if (lease_again(&leases->kept[index]->core, dyn_clock_boot_ms())) {
+        step(leases, index);
     }
 }
 

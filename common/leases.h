@@ -4,7 +4,8 @@
  *
  * Each lease is a number that leases_add() gives. `taken` and `lost` alternate for each of them; a
  * connection that is lost loses all that are held. One that is not wanted any more is given up once
- * `may_leave` agrees, so that what is under way can end first.
+ * `may_leave` agrees, so that what is under way can end first. A Function that refuses for another
+ * reason than a fence is told in the log.
  *
  * Ownership: keys are copied. Callbacks may call everything here but leases_free().
  * Threads: the loop thread only.
@@ -24,6 +25,7 @@ struct lease_grant {
     struct dyn_str epoch_text; /* as the Functions want it; lives as long as the lease is held */
     bool other_server; /* the holder before knew a Redis of another run_id, or nobody held it yet
                           under this one: what Redis has may be less than what was written */
+    bool first;        /* nobody ever held it here: a Redis without any history */
     bool stood_still;  /* taken from somebody who did not give it up */
 };
 
@@ -55,6 +57,10 @@ void leases_close(struct leases *leases, const char *why);
 void leases_beaten(struct leases *leases, size_t lease, int64_t sent_ms);
 void leases_fenced(struct leases *leases, size_t lease);
 
+/** Take one that is held anew, at once, under another epoch: it is not held any more when this
+ *  returns, without `lost`, and `taken` follows. What is not held stays as it is. */
+void leases_again(struct leases *leases, size_t lease);
+
 bool leases_is_held(const struct leases *leases, size_t lease);
 /** Boot ms until which may be written; INT64_MIN: not held; INT64_MAX: while it is held. */
 int64_t leases_deadline_ms(const struct leases *leases, size_t lease);
@@ -63,8 +69,8 @@ int64_t leases_first_deadline_ms(const struct leases *leases);
 /** The owner in the record as last seen, for people; "": nobody, or not seen yet. */
 const char *leases_owner(const struct leases *leases, size_t lease);
 
-/** Give up all that are held, once `may_leave` agrees, and take none any more; then `done`, once,
- *  from the loop or at once. */
+/** Give up all that are held or just being taken, once `may_leave` agrees, and take none any more;
+ * then `done`, once, from the loop or at once. */
 void leases_leave(struct leases *leases, void (*done)(void *arg), void *arg);
 
 #endif
