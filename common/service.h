@@ -57,7 +57,7 @@ struct service_ops {
     /** Free what start() made; also after a failed start(). service->bus is NULL by then: what was
      *  under way has been answered with DYN_CANCELLED. */
     void (*stop)(struct service *service);
-    /** Whether it does its work now; words for /readyz when not. */
+    /** Whether it does its work now; words for /readyz: needed when not, welcome when it does. */
     bool (*ready)(struct service *service, struct dyn_buf *why);
 };
 

@@ -69,7 +69,8 @@ static void readiness_answer(struct service_run *run, struct httpd_answer *answe
         ready = run->ops->ready == NULL || run->ops->ready(&run->service, &why);
     }
     answer->status = ready ? 200 : 503;
-    (void)dyn_buf_addf(&answer->body, "%s\n", ready ? "ready" : dyn_buf_text(&why));
+    (void)dyn_buf_addf(&answer->body, "%s%s%s\n", ready ? "ready" : "",
+                       ready && why.len > 0 ? ": " : "", dyn_buf_text(&why));
     dyn_buf_fini(&why);
 }
 
