@@ -115,6 +115,7 @@ static void lead_ticked(void *arg, dyn_err err, const struct bus_reply *reply)
     struct lead *lead = arg;
     if (lead_good(lead, err, reply, "dyn_tick")) {
         lead->tick_in_flight = false;
+        lead->host.ticked(lead->host.arg, lead->partition, lead->tick_sent_ms);
     }
     lead_leave(lead);
 }
@@ -148,16 +149,11 @@ void lead_send_tick(struct lead *lead)
     char maxlen[24];
     snprintf(minid, sizeof(minid), "%" PRIu64, last_ms > kept_ms ? last_ms - kept_ms : 0);
     snprintf(maxlen, sizeof(maxlen), "%" PRIu64, lead_entries_max(lead));
-    struct dyn_str argv[] = {DYN_STR("FCALL"),
-                             DYN_STR("dyn_tick"),
-                             DYN_STR("2"),
-                             dyn_str_from(lead->lease),
-                             dyn_str_from(lead->values),
-                             dyn_str_from(lead->host.service->instance),
-                             dyn_str_from(lead->epoch),
-                             dyn_buf_str(&lead->scratch),
-                             dyn_str_from(minid),
-                             dyn_str_from(maxlen)};
+    struct dyn_str argv[] = {
+        DYN_STR("FCALL"),          DYN_STR("dyn_tick"),         DYN_STR("2"),
+        dyn_str_from(lead->lease), dyn_str_from(lead->values),  dyn_str_from(lead->host.owner),
+        dyn_str_from(lead->epoch), dyn_buf_str(&lead->scratch), dyn_str_from(minid),
+        dyn_str_from(maxlen)};
     if (!lead_send(lead, argv, 10, lead_ticked)) {
         return;
     }
@@ -180,11 +176,11 @@ void lead_tick(struct lead *lead)
 
 /* ---- its life ---- */
 
-static void lead_look_now(void *arg)
+static void lead_begin(void *arg)
 {
     struct lead *lead = arg;
     lead_hold(lead);
-    lead_look(lead);
+    lead_replay(lead);
     lead_leave(lead);
 }
 
@@ -197,8 +193,8 @@ static void lead_key(const struct lead *lead, char *out, const char *name)
     dyn_buf_fini(&key);
 }
 
-struct lead *lead_start(const struct lead_host *host, uint32_t partition, bool patient,
-                        uint32_t breaks)
+struct lead *lead_start(const struct lead_host *host, uint32_t partition,
+                        const struct lease_grant *grant, uint32_t breaks)
 {
     struct lead *lead = calloc(1, sizeof(*lead));
     if (lead == NULL) {
@@ -206,11 +202,12 @@ struct lead *lead_start(const struct lead_host *host, uint32_t partition, bool p
     }
     lead->host = *host;
     lead->partition = partition;
-    lead->patient = patient;
+    lead->epoch_number = grant->epoch;
+    dyn_str_copy(lead->epoch, sizeof(lead->epoch), grant->epoch_text);
     lead->breaks = breaks;
     lead->stream = SIZE_MAX;
     lead->unpack = pack_reader_new();
-    lead->timer = dyn_timer_new(host->service->loop, lead_look_now, lead);
+    lead->timer = dyn_timer_new(host->service->loop, lead_begin, lead);
     lead->out = lead_out(lead);
     dyn_buf_init(&lead->scratch, DYN_ENTRY_MAX);
     dyn_buf_init(&lead->report_bytes, DYN_ENTRY_MAX);
@@ -223,37 +220,18 @@ struct lead *lead_start(const struct lead_host *host, uint32_t partition, bool p
     lead_key(lead, lead->targets, "targets");
     lead_key(lead, lead->reports, "reports");
     lead_key(lead, lead->newest, "newest");
-    /* The first look comes from the loop, as every later answer does. */
+    /* It begins from the loop, so that it cannot be over before this returns. */
     dyn_timer_start(lead->timer, 0, 0);
     return lead;
 }
 
-/* A lead that is given up owes nothing any more; whether the release arrived is all the same to it:
- * a lease that is not released is taken when it has stood still. */
-static void lead_released(void *arg, dyn_err err, const struct bus_reply *reply)
+void lead_end(struct lead *lead)
 {
-    (void)err;
-    (void)reply;
-    lead_leave(arg);
-}
-
-void lead_end(struct lead *lead, bool release)
-{
-    if (lead == NULL) {
-        return;
+    if (lead != NULL) {
+        lead_hold(lead);
+        lead_stop(lead);
+        lead_leave(lead);
     }
-    lead_hold(lead);
-    lead_stop(lead);
-    if (release && lead->epoch_number != 0) {
-        struct dyn_str argv[] = {DYN_STR("FCALL"),
-                                 DYN_STR("dyn_release"),
-                                 DYN_STR("1"),
-                                 dyn_str_from(lead->lease),
-                                 dyn_str_from(lead->host.service->instance),
-                                 dyn_str_from(lead->epoch)};
-        (void)lead_send(lead, argv, 6, lead_released);
-    }
-    lead_leave(lead);
 }
 
 size_t lead_stream(const struct lead *lead)
@@ -263,8 +241,7 @@ size_t lead_stream(const struct lead *lead)
 
 bool lead_is_live(const struct lead *lead)
 {
-    return lead->fold != NULL && lead->epoch_number != 0 &&
-           fold_epoch(lead->fold) == lead->epoch_number;
+    return lead->fold != NULL && fold_epoch(lead->fold) == lead->epoch_number;
 }
 
 int64_t lead_lag_ms(const struct lead *lead, int64_t wall_ms)

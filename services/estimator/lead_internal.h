@@ -1,5 +1,5 @@
 /*
- * lead_internal: what lead.c (its life, ticks), lead_take.c (taking the lease, re-reading the log)
+ * lead_internal: what lead.c (its life, ticks), lead_replay.c (re-reading the log)
  * and lead_tell.c (what goes out) share. Nobody else includes it.
  *
  * A lead may end inside any call that sends: whoever enters it from outside holds it (lead_hold)
@@ -19,14 +19,11 @@ struct lead {
     uint32_t partition;
     size_t holds; /* commands whose answers are owed, and calls of ours on the stack */
     bool ended;   /* lead_end() was called, or `over` */
-    bool patient;
     uint32_t breaks;
 
     char lease[LEAD_KEY_MAX], values[LEAD_KEY_MAX], targets[LEAD_KEY_MAX];
     char reports[LEAD_KEY_MAX], newest[LEAD_KEY_MAX];
-    char seen_epoch[24], seen_beat[24]; /* the lease as it was last seen */
-    int64_t seen_at_ms;                 /* boot time since which it stands like that */
-    char epoch[24];
+    char epoch[LEASE_EPOCH_TEXT];
     uint64_t epoch_number;
 
     struct fold *fold;
@@ -35,7 +32,7 @@ struct lead {
     struct fold_counts counted; /* what the metrics have already */
     size_t stream;
 
-    struct dyn_timer *timer; /* the next look at a foreign lease */
+    struct dyn_timer *timer; /* the beginning */
     struct tick tick;        /* the next one; its pins, its breaks */
     struct dyn_buf scratch;
     bool tick_in_flight;
@@ -66,9 +63,9 @@ bool lead_send(struct lead *lead, const struct dyn_str *argv, size_t argc, bus_f
 bool lead_good(struct lead *lead, dyn_err err, const struct bus_reply *reply, const char *what);
 void lead_send_tick(struct lead *lead);
 
-/* lead_take.c */
-/** Look at the lease, then take it, re-read the log, and follow it. */
-void lead_look(struct lead *lead);
+/* lead_replay.c */
+/** Re-read the log, then follow it. */
+void lead_replay(struct lead *lead);
 
 /* lead_tell.c */
 /** Where the fold's targets, reports and events go. */

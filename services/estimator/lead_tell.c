@@ -60,7 +60,7 @@ void lead_publish(struct lead *lead)
         dyn_str_from(lead->lease),
         dyn_str_from(lead->targets),
         dyn_str_from(lead->newest),
-        dyn_str_from(lead->host.service->instance),
+        dyn_str_from(lead->host.owner),
         dyn_str_from(lead->epoch),
     };
     size_t argc = 8;

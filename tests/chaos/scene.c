@@ -112,12 +112,13 @@ void scene_start(struct scene *scene, const struct scene_times *times, unsigned 
     scene->times = *times;
     scene->copies = copies;
     scene->began_ms = fleet_now_ms();
-    scene->fleet = fleet_new(&(struct fleet_options){.world = WORLD,
-                                                     .partitions = SCENE_PARTITIONS,
-                                                     .redis = times->lease,
-                                                     .folder = folder,
-                                                     .proxied = true,
-                                                     .clocked = true});
+    scene->fleet =
+        fleet_new(&(struct fleet_options){.world = WORLD,
+                                          .partitions = SCENE_PARTITIONS,
+                                          .redis = times->lease != NULL ? times->lease : "",
+                                          .folder = folder,
+                                          .proxied = true,
+                                          .clocked = true});
     dyn_buf_init(&apps, 8192);
     for (unsigned app = 0; app < SCENE_APPS; app++) {
         (void)dyn_buf_addf(&apps, APP, app, app < 2 ? "a" : "b", port, app);

@@ -143,7 +143,9 @@ void fleet_configure(struct fleet *fleet, const char *format, ...)
                        "redis: {partitions: %" PRIu32 "%s}\n"
                        "heroku_api_url: http://127.0.0.1:%u\n"
                        "%s",
-                       fleet->partitions, fleet->options.redis != NULL ? fleet->options.redis : "",
+                       fleet->partitions,
+                       fleet->options.redis != NULL ? fleet->options.redis
+                                                    : ", lease: " FLEET_LEASE,
                        fleet->heroku.port, text);
     free(text);
     struct dyn_error error = {""};
