@@ -46,11 +46,24 @@ static void id_refuse(struct model_answer *answer, struct bus_reply *reply)
     model_put_error(answer, reply, "ERR Invalid stream ID specified as stream command argument");
 }
 
+/* The digits of `number`, ending before `end`; where they begin. */
+static char *digits_put(char *end, uint64_t number)
+{
+    do {
+        *--end = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    return end;
+}
+
 static void id_put(struct model_answer *answer, struct bus_reply *reply, struct entry_id id)
 {
     char text[ENTRY_ID_TEXT];
-    entry_id_format(id, text, sizeof text);
-    model_put_str(answer, reply, dyn_str_from(text));
+    char *end = text + sizeof text;
+    char *at = digits_put(end, id.seq);
+    *--at = '-';
+    at = digits_put(at, id.ms);
+    model_put_str(answer, reply, (struct dyn_str){at, (size_t)(end - at)});
 }
 
 static bool id_step(struct entry_id *id, bool up)
