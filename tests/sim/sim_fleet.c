@@ -62,7 +62,8 @@ static void input_write(const struct fleet_input *input, size_t at)
 static void app_draw(struct fleet_app *app, size_t at)
 {
     static const int64_t steps[] = {25, 25, 50, 100};
-    (void)snprintf(app->name, sizeof app->name, "app-%zu-%lld", at, (long long)draw(100, 999));
+    (void)snprintf(app->name, sizeof app->name, "app-%u-%u", (unsigned)at % 100,
+                   (unsigned)draw(100, 999) % 1000);
     app->account = (size_t)draw(0, (int64_t)fleet.accounts_count - 1);
     app->heroku_account = fleet.account_of[app->account];
     app->first_input = fleet.inputs_count;
