@@ -213,7 +213,8 @@ static void usage(FILE *out)
     (void)fputs(
         "usage: chaos [--episodes N] [--seed S] [--jobs J] [--copies 1|2] [--story] [--keep]\n"
         "       chaos soak [--minutes M] [--seed S] [--keep]\n"
-        "       chaos failover [--times N] [--keep]\n",
+        "       chaos failover [--times N] [--keep]\n"
+        "       chaos sentinel [--times N] [--keep]\n",
         out);
 }
 
@@ -254,7 +255,7 @@ static bool option_take(struct chaos_options *options, int option, const char *a
         options->minutes = (int)number;
         break;
     case 't':
-        good = number_parse(argument, 1, 1000, &number);
+        good = number_parse(argument, 1, CHAOS_TIMES_MAX, &number);
         options->times = (int)number;
         break;
     case 'S':
@@ -302,7 +303,7 @@ static void build_find(void)
 int main(int argc, char **argv)
 {
     struct chaos_options options = {
-        .episodes = 20, .jobs = 4, .seed = 1, .copies = 2, .minutes = 60, .times = 10};
+        .episodes = 20, .jobs = 4, .seed = 1, .copies = 2, .minutes = 60, .times = 5};
     if (!options_parse(argc, argv, &options) || argc - optind > 1) {
         usage(stderr);
         return 2;
@@ -318,6 +319,9 @@ int main(int argc, char **argv)
     }
     if (strcmp(mode, "failover") == 0) {
         return long_run(failover_run, &options, options.times * 300);
+    }
+    if (strcmp(mode, "sentinel") == 0) {
+        return long_run(sentinel_run, &options, options.times * 300);
     }
     usage(stderr);
     return 2;

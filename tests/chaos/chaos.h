@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define CHAOS_TIMES_MAX 80
+
 struct chaos_options {
     int episodes, jobs;
     uint64_t seed;
@@ -27,6 +29,7 @@ bool chaos_run(void (*body)(const struct chaos_options *options, const char *fol
 
 void episode_run(const struct chaos_options *options, const char *folder); /* of options->seed */
 void soak_run(const struct chaos_options *options, const char *folder);
+void sentinel_run(const struct chaos_options *options, const char *folder);
 void failover_run(const struct chaos_options *options, const char *folder);
 
 #endif

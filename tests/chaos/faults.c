@@ -182,8 +182,9 @@ static void program_fault_begin(struct scene *scene, const struct fault *fault)
     const char *name = fleet_part_name(fault->part);
     switch (fault->kind) {
     case FAULT_KILL:
-        scene_tell(scene, "kill -9 %s-%u", name, fault->copy);
-        scene_kill(scene, fault->part, fault->copy, fault->ms);
+        if (scene_kill(scene, fault->part, fault->copy, fault->ms)) {
+            scene_tell(scene, "kill -9 %s-%u", name, fault->copy);
+        }
         break;
     case FAULT_STOP:
         if (scene_stop(scene, fault->part, fault->copy)) {

@@ -104,27 +104,27 @@ int scene_level(const struct scene *scene, unsigned app)
 
 /* ---- programs ---- */
 
-void scene_start(struct scene *scene, const struct scene_times *times, unsigned copies,
-                 const char *folder)
+void scene_prepare(struct scene *scene, const struct scene_times *times, unsigned copies,
+                   const struct fleet_options *options)
 {
-    struct dyn_buf apps;
-    int port = source_server_start();
+    struct fleet_options complete = *options;
+    complete.world = WORLD;
+    complete.partitions = SCENE_PARTITIONS;
     scene->times = *times;
     scene->copies = copies;
     scene->began_ms = fleet_now_ms();
-    scene->fleet =
-        fleet_new(&(struct fleet_options){.world = WORLD,
-                                          .partitions = SCENE_PARTITIONS,
-                                          .redis = times->lease != NULL ? times->lease : "",
-                                          .folder = folder,
-                                          .proxied = true,
-                                          .clocked = true});
+    scene->fleet = fleet_new(&complete);
+}
+
+static void scene_configure(struct scene *scene)
+{
+    const struct scene_times *times = &scene->times;
+    struct dyn_buf apps;
+    int port = source_server_start();
     dyn_buf_init(&apps, 8192);
     for (unsigned app = 0; app < SCENE_APPS; app++) {
         (void)dyn_buf_addf(&apps, APP, app, app < 2 ? "a" : "b", port, app);
-        if (scene->demand[app].count == 0) {
-            scene_demand(scene, app, SCENE_FIRST * SCENE_PER_RESOURCE);
-        }
+        scene_demand(scene, app, SCENE_FIRST * SCENE_PER_RESOURCE);
     }
     fleet_configure(scene->fleet,
                     "accounts: {a: {heroku_api_key: \"${FLEET_KEY_A}\"}, "
@@ -136,17 +136,33 @@ void scene_start(struct scene *scene, const struct scene_times *times, unsigned 
                     times->interval / 1e3, times->window / 1e3, times->max_gap / 1e3,
                     times->cooldown / 1e3, dyn_buf_text(&apps));
     dyn_buf_fini(&apps);
-    for (unsigned copy = 0; copy < copies; copy++) {
+}
+
+void scene_begin(struct scene *scene)
+{
+    scene_configure(scene);
+    for (unsigned copy = 0; copy < scene->copies; copy++) {
         for (enum fleet_part part = 0; part < FLEET_PARTS; part++) {
             fleet_start_copy(scene->fleet, part, copy);
         }
     }
-    for (unsigned copy = 0; copy < copies; copy++) {
+    for (unsigned copy = 0; copy < scene->copies; copy++) {
         for (enum fleet_part part = 0; part < FLEET_PARTS; part++) {
             fleet_await_copy(scene->fleet, part, copy);
         }
     }
-    scene_tell(scene, "%u of each program are ready", copies);
+    scene_tell(scene, "%u of each program are ready", scene->copies);
+}
+
+void scene_start(struct scene *scene, const struct scene_times *times, unsigned copies,
+                 const char *folder)
+{
+    const struct fleet_options options = {.redis = times->lease != NULL ? times->lease : "",
+                                          .folder = folder,
+                                          .proxied = true,
+                                          .clocked = true};
+    scene_prepare(scene, times, copies, &options);
+    scene_begin(scene);
 }
 
 static void program_supervise(struct scene *scene, enum fleet_part part, unsigned copy)
@@ -187,16 +203,17 @@ void scene_pass(struct scene *scene, int ms)
     } while (fleet_now_ms() < until_ms);
 }
 
-void scene_kill(struct scene *scene, enum fleet_part part, unsigned copy, int restart_after_ms)
+bool scene_kill(struct scene *scene, enum fleet_part part, unsigned copy, int restart_after_ms)
 {
     struct scene_program *program = &scene->programs[part][copy];
     struct program *process = fleet_copy(scene->fleet, part, copy);
     if (program->restart_ms != 0 || program_ended(process)) {
-        return;
+        return false;
     }
     program_signal(process, SIGKILL);
     ck_assert_int_eq(program_end(process), 128 + SIGKILL);
     program->restart_ms = fleet_now_ms() + restart_after_ms;
+    return true;
 }
 
 bool scene_stop(struct scene *scene, enum fleet_part part, unsigned copy)

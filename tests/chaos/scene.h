@@ -16,7 +16,7 @@
 #define SCENE_PARTITIONS 2
 #define SCENE_FIRST 2 /* what each app runs at the start */
 #define SCENE_PER_RESOURCE 10
-#define SCENE_PLATEAUS_MAX 64
+#define SCENE_PLATEAUS_MAX 512
 
 /* Splitmix64: the same numbers from the same seed, everywhere. */
 struct dice {
@@ -65,6 +65,10 @@ struct scene {
 /** Start the Redis, the fake Heroku and `copies` of each program, and wait until they are ready. */
 void scene_start(struct scene *scene, const struct scene_times *times, unsigned copies,
                  const char *folder);
+/* The same in two steps, with a fleet of the caller's wishes. */
+void scene_prepare(struct scene *scene, const struct scene_times *times, unsigned copies,
+                   const struct fleet_options *options);
+void scene_begin(struct scene *scene);
 void scene_end(struct scene *scene);
 
 /** One line of the story, with its time. */
@@ -82,8 +86,8 @@ int scene_level(const struct scene *scene, unsigned app);
 /** Let time pass, collect, restart what died. A program that died by itself fails the test. */
 void scene_pass(struct scene *scene, int ms);
 
-void scene_kill(struct scene *scene, enum fleet_part part, unsigned copy, int restart_after_ms);
 /** False: it does not run. */
+bool scene_kill(struct scene *scene, enum fleet_part part, unsigned copy, int restart_after_ms);
 bool scene_stop(struct scene *scene, enum fleet_part part, unsigned copy);
 void scene_go_on(struct scene *scene, enum fleet_part part, unsigned copy);
 /** Whether all that should run does. */

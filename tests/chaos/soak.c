@@ -313,9 +313,10 @@ static void kill_something(struct soak *soak)
         return;
     }
     enum fleet_part part = (enum fleet_part)dice_between(&soak->dice, 0, FLEET_PARTS - 1);
-    scene_kill(scene, part, 0, dice_between(&soak->dice, RESTART_LOW_MS, RESTART_HIGH_MS));
-    soak->kills++;
-    scene_tell(scene, "kill -9 %s-0", fleet_part_name(part));
+    if (scene_kill(scene, part, 0, dice_between(&soak->dice, RESTART_LOW_MS, RESTART_HIGH_MS))) {
+        soak->kills++;
+        scene_tell(scene, "kill -9 %s-0", fleet_part_name(part));
+    }
 }
 
 static void soak_pass(struct soak *soak, int64_t until_ms)

@@ -39,6 +39,7 @@ struct fleet {
     struct program *lives[FLEET_PARTS][LIVES_MAX];
     size_t lives_count[FLEET_PARTS];
     struct program *copies[FLEET_PARTS][FLEET_COPIES_MAX]; /* the newest of each */
+    char instances[FLEET_PARTS][FLEET_COPIES_MAX][64];
     struct support_proxy *proxy;
     char links[FLEET_PARTS][FLEET_COPIES_MAX][64]; /* URLs */
     struct support_clock *clocks[FLEET_PARTS][FLEET_COPIES_MAX];
@@ -94,7 +95,11 @@ struct fleet *fleet_new(const struct fleet_options *options)
         clocks_make(fleet);
     }
     fleet->redis = support_redis_prepare(&(struct support_redis_options){
-        .append_only = true, .arguments = fleet->redis_arguments, .clock = fleet->redis_clock});
+        .append_only = true,
+        .tcp = options->redis_arguments != NULL,
+        .arguments =
+            options->redis_arguments != NULL ? options->redis_arguments : fleet->redis_arguments,
+        .clock = fleet->redis_clock});
     if (fleet->users != NULL) {
         support_redis_login(fleet->redis, ACL_TEST_USER, "");
     }
@@ -198,6 +203,11 @@ struct program *fleet_copy(const struct fleet *fleet, enum fleet_part part, unsi
     return fleet->copies[part][copy];
 }
 
+const char *fleet_instance(const struct fleet *fleet, enum fleet_part part, unsigned copy)
+{
+    return fleet->instances[part][copy];
+}
+
 const char *fleet_part_name(enum fleet_part part)
 {
     return part_names[part];
@@ -247,23 +257,23 @@ static struct program *program_begin(const struct fleet *fleet, enum fleet_part 
 void fleet_start_copy(struct fleet *fleet, enum fleet_part part, unsigned copy)
 {
     char program[1024];
-    char instance[64];
+    char *instance = fleet->instances[part][copy];
     const char *build = getenv("DYN_BUILD");
     ck_assert_uint_lt(fleet->lives_count[part], LIVES_MAX);
     (void)snprintf(program, sizeof program, "%s/services/dynosaur-%s", build != NULL ? build : ".",
                    part_names[part]);
-    (void)snprintf(instance, sizeof instance, "%s-%zu", part_names[part],
+    (void)snprintf(instance, sizeof fleet->instances[part][copy], "%s-%zu", part_names[part],
                    fleet->lives_count[part] + 1);
     const char *const argv[] = {program,
                                 "--config",
                                 support_file_path(fleet->file),
-                                "--redis",
-                                fleet->proxy != NULL ? fleet->links[part][copy]
-                                                     : fleet_redis_url(fleet, part_names[part]),
                                 "--http",
                                 "127.0.0.1:0",
                                 "--instance",
                                 instance,
+                                fleet->options.by_file ? NULL : "--redis",
+                                fleet->proxy != NULL ? fleet->links[part][copy]
+                                                     : fleet_redis_url(fleet, part_names[part]),
                                 NULL};
     struct program *started = program_begin(fleet, part, copy, argv);
     fleet->lives[part][fleet->lives_count[part]++] = started;

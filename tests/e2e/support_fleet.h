@@ -79,14 +79,16 @@ struct fleet;
 struct fleet_options {
     const char *world; /* of the fake Heroku; single quotes for double ones */
     uint32_t partitions;
-    const char *redis;             /* further keys of the section `redis`, ", key: value"; NULL: a
-            lease of FLEET_LEASE */
-    const char *folder;            /* outputs are written there as well; NULL: nowhere */
-    bool redis_away;               /* do not start Redis yet; fleet_redis_begin() does */
-    bool proxied;                  /* each copy of a part reaches Redis by a link of its own */
-    bool clocked;                  /* each copy of a part, and Redis, has a clock of its own */
-    bool untaped;                  /* the streams are not collected: for long runs */
-    const struct acl_users *users; /* each program is its own user of these; NULL: nobody is */
+    const char *redis;  /* further keys of the section `redis`, ", key: value"; NULL: a
+                           lease of FLEET_LEASE */
+    const char *folder; /* outputs are written there as well; NULL: nowhere */
+    bool redis_away;    /* do not start Redis yet; fleet_redis_begin() does */
+    bool proxied;       /* each copy of a part reaches Redis by a link of its own */
+    bool clocked;       /* each copy of a part, and Redis, has a clock of its own */
+    bool untaped;       /* the streams are not collected: for long runs */
+    bool by_file;       /* where Redis is says the file alone */
+    const char *const *redis_arguments; /* of the server, which then has a port as well; or NULL */
+    const struct acl_users *users;      /* each program is its own user of these; NULL: nobody is */
 };
 
 struct fleet *fleet_new(const struct fleet_options *options);
@@ -109,6 +111,8 @@ struct program *fleet_program(const struct fleet *fleet, enum fleet_part part);
 /* The same for a copy of a part; the functions above mean the newest process, whichever it is. */
 void fleet_start_copy(struct fleet *fleet, enum fleet_part part, unsigned copy);
 struct program *fleet_copy(const struct fleet *fleet, enum fleet_part part, unsigned copy);
+/** Its --instance: "estimator-3". */
+const char *fleet_instance(const struct fleet *fleet, enum fleet_part part, unsigned copy);
 void fleet_await_copy(struct fleet *fleet, enum fleet_part part, unsigned copy);
 const char *fleet_part_name(enum fleet_part part);
 /** With `proxied`: the links are called as the part and the copy: "estimator-1". */
