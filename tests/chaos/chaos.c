@@ -25,6 +25,7 @@
 
 /* ---- one run under libcheck ---- */
 
+/* libcheck's tests take no arguments. */
 static void (*run_body)(const struct chaos_options *options, const char *folder);
 static const struct chaos_options *run_options;
 static const char *run_folder;
@@ -107,7 +108,8 @@ struct jobs {
 
 static void job_start(struct jobs *jobs, struct job *job)
 {
-    struct chaos_options options = *jobs->options;
+    static struct chaos_options options;
+    options = *jobs->options;
     options.seed += (uint64_t)jobs->begun++;
     job->seed = options.seed;
     job->began_ms = dyn_clock_boot_ms();
@@ -192,7 +194,7 @@ static int episodes_run(const struct chaos_options *options)
 static int long_run(void (*body)(const struct chaos_options *options, const char *folder),
                     const struct chaos_options *options, int timeout_s)
 {
-    char folder[64] = "/tmp/dyn-chaos-XXXXXX";
+    static char folder[] = "/tmp/dyn-chaos-XXXXXX";
     if (mkdtemp(folder) == NULL) {
         perror(folder);
         return EXIT_FAILURE;
@@ -302,7 +304,7 @@ static void build_find(void)
 
 int main(int argc, char **argv)
 {
-    struct chaos_options options = {
+    static struct chaos_options options = {
         .episodes = 20, .jobs = 4, .seed = 1, .copies = 2, .minutes = 60, .times = 5};
     if (!options_parse(argc, argv, &options) || argc - optind > 1) {
         usage(stderr);

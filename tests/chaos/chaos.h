@@ -16,11 +16,10 @@ struct chaos_options {
     int episodes, jobs;
     uint64_t seed;
     unsigned copies;
-    bool story;         /* print the story of each episode, not only of failing ones */
-    int minutes;        /* of a soak */
-    int times;          /* repetitions of failover and sentinel */
-    bool keep;          /* directories of what passed as well */
-    const char *folder; /* where the process that runs puts its files; set by the program */
+    bool story;  /* print the story of each episode, not only of failing ones */
+    int minutes; /* of a soak */
+    int times;   /* repetitions of failover and sentinel */
+    bool keep;   /* directories of what passed as well */
 };
 
 /** One episode, soak and so on, in the process that calls; true when nothing was violated. */

@@ -190,7 +190,7 @@ static int64_t master_dies(struct sentinel_scene *all)
     return first_ms - died_ms;
 }
 
-static void sentinel_start_all(struct sentinel_scene *all, const char *folder)
+static void sentinel_start_all(struct sentinel_scene *all, unsigned copies, const char *folder)
 {
     int ports[SENTINELS];
     struct dyn_buf nodes;
@@ -199,7 +199,7 @@ static void sentinel_start_all(struct sentinel_scene *all, const char *folder)
         ports[i] = port_free();
     }
     nodes_write(&nodes, ports);
-    scene_prepare(&all->scene, &times, 2,
+    scene_prepare(&all->scene, &times, copies,
                   &(struct fleet_options){.redis = dyn_buf_text(&nodes),
                                           .folder = folder,
                                           .redis_away = true,
@@ -231,7 +231,7 @@ void sentinel_run(const struct chaos_options *options, const char *folder)
     (void)snprintf(path, sizeof path, "%s/story", folder);
     all.scene.story = fopen(path, "we");
     ck_assert_ptr_nonnull(all.scene.story);
-    sentinel_start_all(&all, folder);
+    sentinel_start_all(&all, options->copies, folder);
     for (int time = 0; time < options->times; time++) {
         took_ms[time] = master_dies(&all);
     }

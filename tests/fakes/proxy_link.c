@@ -291,7 +291,7 @@ static int64_t way_due(const struct link *link, const struct pair *pair, int way
 static void way_write(struct link *link, struct pair *pair, int way, int64_t now_ms)
 {
     struct way *from = &pair->way[way];
-    while (way_due(link, pair, way) <= now_ms) {
+    while (from->first != NULL && way_due(link, pair, way) <= now_ms) {
         struct chunk *chunk = from->first;
         size_t most = link->mode == LINK_TRICKLE ? 1 : chunk->len - chunk->at;
         ssize_t sent = send(pair->fd[1 - way], chunk->bytes + chunk->at, most, MSG_NOSIGNAL);
