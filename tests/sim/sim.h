@@ -113,8 +113,9 @@ struct sim_process_options {
     const char *instance;  /* unique among those alive: "est-1" */
     const char *config;    /* path of the file */
     struct sim_host *host; /* NULL: one of its own, exact. Must outlive the process */
-    /** It ended by itself or by sim_process_drain(), with this exit status; the process is freed
-     *  after the call. A supervisor starts another by sim_at(). NULL: nobody cares. */
+    /** It ended by itself, by sim_process_drain() or by its own kill timer, with this exit status
+     *  (137 for that); the process is freed after the call. A supervisor starts another by
+     * sim_at(). NULL: nobody cares. */
     void (*ended)(void *arg, struct sim_process *process, int status);
     void *arg;
 };
@@ -122,10 +123,8 @@ struct sim_process_options {
 /** NULL when it could not start: `ended` is not called, the story says why. */
 struct sim_process *sim_process_start(const struct sim_process_options *options);
 /** kill -9: it is gone when this returns, without a word; what it sent is still on its way. Not
- *  from inside the process itself, but for sim_process_kill_later(). */
+ *  from inside the process itself. */
 void sim_process_kill(struct sim_process *process);
-/** The same at `at`, frozen or not: the timer of a lease. 0 takes it back. */
-void sim_process_kill_later(struct sim_process *process, int64_t at);
 /** SIGSTOP: its timers and what arrives wait, its clocks run on. */
 void sim_process_freeze(struct sim_process *process);
 void sim_process_thaw(struct sim_process *process);

@@ -22,6 +22,8 @@
 /* ---- sim_world.c ---- */
 
 const struct sim_options *sim_options_get(void);
+/** True time until the host's CLOCK_BOOTTIME is `boot_ms`, never too short; 0: it has passed. */
+int64_t sim_host_boot_left(const struct sim_host *host, int64_t boot_ms);
 void sim_events_forget(struct sim_process *process); /* cancels every one of it */
 
 /* ---- sim_process.c ---- */

@@ -78,11 +78,7 @@ int64_t dyn_loop_now_ms(const struct dyn_loop *loop)
  * loop is: or all that was started together would stay in step for ever. */
 static void timer_arm(struct dyn_timer *timer)
 {
-    const struct sim_host *host = loop_host(timer->loop);
-    int64_t left_us = timer->due_ms * SIM_MS - sim_host_boot_us(host);
-    if (host->boot_ppm != 0 && left_us > 0) {
-        left_us += 1 - left_us * host->boot_ppm / (1000000 + host->boot_ppm);
-    }
+    int64_t left_us = sim_host_boot_left(loop_host(timer->loop), timer->due_ms);
     int64_t late_us = sim_random_range(sim_jitter(), 0, SIM_MS - 1);
     sim_event_set(&timer->event, timer->loop->process,
                   sim_now() + (left_us > 0 ? left_us + late_us : 0), sim_timer_fired, timer);

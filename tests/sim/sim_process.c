@@ -95,19 +95,35 @@ static int process_clean(struct sim_process *process)
     return status;
 }
 
-void sim_process_kill(struct sim_process *process)
+static void process_vanish(struct sim_process *process)
 {
     DYN_ASSERT(all.current != process);
-    sim_story("%s is killed", process->name);
     process->dying = true;
     (void)process_clean(process);
+}
+
+void sim_process_kill(struct sim_process *process)
+{
+    sim_story("%s is killed", process->name);
+    process_vanish(process);
+    process_free(process);
+}
+
+/* Killed by a timer of its own: whoever watches over it hears of that. */
+static void process_kill_itself(struct sim_process *process)
+{
+    sim_story("%s is killed by its own timer", process->name);
+    process_vanish(process);
+    if (process->ended != NULL) {
+        process->ended(process->arg, process, 128 + SIGKILL);
+    }
     process_free(process);
 }
 
 void sim_process_settle(struct sim_process *process)
 {
     if (process->doomed) {
-        sim_process_kill(process);
+        process_kill_itself(process);
     } else if (process->stopped) {
         int status = process_clean(process);
         sim_story("%s ended with %d", process->name, status);
@@ -128,16 +144,24 @@ void sim_processes_end(void)
 
 static void killer_fired(void *arg)
 {
-    sim_process_kill(arg);
+    process_kill_itself(arg);
 }
 
-void sim_process_kill_later(struct sim_process *process, int64_t at)
+/* services/actuator/kill_timer.h: of the kernel, so that it also fires in a stopped process. */
+void kill_timer_set(int64_t deadline_ms);
+void kill_timer_set(int64_t deadline_ms)
 {
-    if (at == 0) {
-        sim_event_cancel(&process->killer);
-    } else {
-        sim_event_set(&process->killer, NULL, at, killer_fired, process);
+    struct sim_process *process = sim_process_current();
+    DYN_ASSERT(process != NULL);
+    if (process->dying) {
+        return;
     }
+    if (deadline_ms == INT64_MAX) {
+        sim_event_cancel(&process->killer);
+        return;
+    }
+    int64_t left_us = sim_host_boot_left(process->host, deadline_ms);
+    sim_event_set(&process->killer, NULL, sim_now() + left_us, killer_fired, process);
 }
 
 /* ---- SIGSTOP, SIGCONT ---- */

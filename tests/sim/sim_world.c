@@ -329,6 +329,17 @@ int64_t sim_host_boot_us(const struct sim_host *host)
     return host->boot_offset_us + host_passed_us(host, world.now);
 }
 
+int64_t sim_host_boot_left(const struct sim_host *host, int64_t boot_ms)
+{
+    int64_t left_us = boot_ms * SIM_MS - sim_host_boot_us(host);
+    if (left_us <= 0) {
+        return 0;
+    }
+    return host->boot_ppm == 0
+               ? left_us
+               : left_us + 1 - left_us * host->boot_ppm / (1000000 + host->boot_ppm);
+}
+
 int64_t sim_host_wall_us(const struct sim_host *host)
 {
     return world.options.wall_ms * SIM_MS + host->wall_offset_us + host_passed_us(host, world.now);

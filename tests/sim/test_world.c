@@ -3,6 +3,7 @@
 #include "tests/sim/sim.h"
 
 #include "collector/collector.h"
+#include "common/clock.h"
 #include "common/http.h"
 #include "estimator/estimator.h"
 #include "reporter/reporter.h"
@@ -235,6 +236,38 @@ START_TEST(a_drained_process_ends_by_itself)
 }
 END_TEST
 
+void kill_timer_set(int64_t deadline_ms);
+
+static void kill_timer_arm(void *arg)
+{
+    (void)arg;
+    kill_timer_set(dyn_clock_boot_ms() + 5000);
+}
+
+START_TEST(a_kill_timer_ends_a_frozen_process)
+{
+    static struct sim_event arm;
+    struct sim_host slow = {.boot_offset_us = SIM_MINUTE, .boot_ppm = -1000};
+    (void)begin(12, 0);
+    struct sim_process *process =
+        sim_process_start(&(struct sim_process_options){.ops = &estimator_ops,
+                                                        .instance = "est-1",
+                                                        .config = config_path,
+                                                        .host = &slow,
+                                                        .ended = note_end});
+    ended_status = -1;
+    sim_event_set(&arm, process, 10 * SIM_S, kill_timer_arm, NULL);
+    sim_run(11 * SIM_S);
+    sim_process_freeze(process);
+    sim_run(15 * SIM_S);
+    ck_assert_ptr_nonnull(sim_process_first());
+    sim_run(15 * SIM_S + 6 * SIM_MS);
+    ck_assert_ptr_null(sim_process_first());
+    ck_assert_int_eq(ended_status, 137);
+    sim_end();
+}
+END_TEST
+
 START_TEST(a_failover_loses_the_tail_and_the_fleet_goes_on)
 {
     struct sim_server *first = begin(6, 1);
@@ -327,6 +360,7 @@ int main(void)
     tcase_add_test(tests, a_killed_leader_is_followed);
     tcase_add_test(tests, a_frozen_leader_is_followed_and_is_fenced_when_it_goes_on);
     tcase_add_test(tests, a_drained_process_ends_by_itself);
+    tcase_add_test(tests, a_kill_timer_ends_a_frozen_process);
     tcase_add_test(tests, a_failover_loses_the_tail_and_the_fleet_goes_on);
     tcase_add_test(tests, a_cut_link_ends_the_lead_and_a_whole_one_is_used_again);
     tcase_add_test(tests, a_restarted_server_has_lost_what_it_was_told_to_lose);
