@@ -390,6 +390,12 @@ void leases_remove(struct leases *leases, size_t index)
     kept->used = is_ours(kept);
 }
 
+void leases_forget(struct leases *leases, size_t index)
+{
+    (void)lease_fenced(&leases->kept[index]->core, dyn_clock_boot_ms());
+    leases_remove(leases, index);
+}
+
 void leases_wish(struct leases *leases, size_t index, enum lease_wish wish)
 {
     struct kept *kept = leases->kept[index];
@@ -446,6 +452,11 @@ void leases_again(struct leases *leases, size_t index)
 bool leases_is_held(const struct leases *leases, size_t index)
 {
     return leases->kept[index]->core.state == LEASE_HELD;
+}
+
+bool leases_may_write(const struct leases *leases, size_t index)
+{
+    return lease_may_write(&leases->kept[index]->core, dyn_clock_boot_ms());
 }
 
 int64_t leases_deadline_ms(const struct leases *leases, size_t index)

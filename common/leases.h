@@ -46,6 +46,8 @@ void leases_free(struct leases *leases); /* after the bus, or once leases_close(
 size_t leases_add(struct leases *leases, const char *key);
 /** Gives it up when it is held, without `may_leave` and `lost`; the number may come again. */
 void leases_remove(struct leases *leases, size_t lease);
+/** As leases_remove(), but it is not given up: whoever follows waits until it stood still. */
+void leases_forget(struct leases *leases, size_t lease);
 void leases_wish(struct leases *leases, size_t lease, enum lease_wish wish);
 
 /** The command connection stands, or is lost. `bus` is used until then. */
@@ -62,6 +64,8 @@ void leases_fenced(struct leases *leases, size_t lease);
 void leases_again(struct leases *leases, size_t lease);
 
 bool leases_is_held(const struct leases *leases, size_t lease);
+/** Whether something may be written under it now; the check to make right before sending. */
+bool leases_may_write(const struct leases *leases, size_t lease);
 /** Boot ms until which may be written; INT64_MIN: not held; INT64_MAX: while it is held. */
 int64_t leases_deadline_ms(const struct leases *leases, size_t lease);
 /** The earliest deadline of all that are held; INT64_MAX: none. */

@@ -170,7 +170,7 @@ static void sim_lead(struct sim_heroku *heroku)
 {
     int64_t now_ms = heroku->options.now_ms - SIM_LEAD_MS;
     for (size_t i = 0; i < heroku->options.config->accounts_count; i++) {
-        act_lead(heroku->core, i, 1, sim_now(now_ms));
+        act_lead(heroku->core, i, 1, NULL, sim_now(now_ms));
         sim_settle(heroku, now_ms);
         act_journal_loaded(heroku->core, i, sim_now(now_ms));
         sim_settle(heroku, now_ms);

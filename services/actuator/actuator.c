@@ -3,19 +3,23 @@
 #include "actuator/follow.h"
 #include "actuator/heroku.h"
 #include "actuator/journal.h"
+#include "actuator/kill_timer.h"
+#include "actuator/lead.h"
 #include "common/clock.h"
 
 #include <inttypes.h>
 
-#define KEY_CHECK_MS 60000 /* a key that is missing is looked for that often */
-#define REPORTS_MAX 20000  /* entries of a partition's reports, about: the leader trims by age */
-#define WRITE_WAIT_MS 5000 /* a write that could not leave by then is not sent */
+#define KEY_CHECK_MS 60000    /* a key that is missing is looked for that often */
+#define REPORTS_MAX 20000     /* entries of a partition's reports, about: the leader trims by age */
+#define WRITE_WAIT_MS 5000    /* a write that could not leave by then is not sent */
+#define SETTLE_MARGIN_MS 1000 /* beyond the end of a former holder's last request */
 
 struct actuator {
     struct service *service;
     const struct config *config; /* in force: during a reload the service still has the old one */
     struct act_core *core;
     struct heroku *heroku;
+    struct lead *lead;
     struct journal *journal;
     struct follow *follow;
     struct dyn_timer *ticker;
@@ -25,7 +29,10 @@ struct actuator {
     size_t unbegun_max;
     bool *key_missing; /* by account */
     int64_t keys_at;
-    bool drained;
+    int64_t kill_at_ms;  /* as the kill timer is set */
+    int64_t leave_at_ms; /* draining: then the leases are given up */
+    bool leaving;
+    bool left;
     struct metric *requests;
     struct metric *writes;
     struct metric *refused;
@@ -48,7 +55,7 @@ static void on_send(void *arg, const struct act_request *request)
 {
     struct actuator *actuator = arg;
     const struct config *config = actuator->config;
-    int64_t deadline = journal_deadline(actuator->journal, request->account);
+    int64_t deadline = lead_deadline_ms(actuator->lead, request->account);
     int64_t soon = dyn_clock_boot_ms() + WRITE_WAIT_MS;
     actuator->requests->value++;
     if (request->kind == ACT_WRITE) {
@@ -180,7 +187,13 @@ static void on_actual(void *arg, size_t account, const struct actual *actual, bo
 static void on_fenced(void *arg, size_t account)
 {
     struct actuator *actuator = arg;
-    journal_fenced(actuator->journal, account);
+    lead_fenced(actuator->lead, account);
+}
+
+static void on_identity(void *arg, size_t account, struct dyn_str identity)
+{
+    struct actuator *actuator = arg;
+    lead_identity(actuator->lead, account, identity);
 }
 
 /* ---- events ---- */
@@ -191,12 +204,53 @@ static void on_answered(void *arg, uint64_t token, const struct act_answer *answ
     act_answer(actuator->core, token, answer, now_take());
 }
 
-static void on_led(void *arg, size_t account, uint64_t epoch)
+static bool on_may_write(void *arg, uint64_t token)
+{
+    const struct actuator *actuator = arg;
+    size_t account = act_write_account(actuator->core, token);
+    return account != SIZE_MAX && lead_may_write(actuator->lead, account);
+}
+
+/* Moved whenever the deadlines have: not to be killed for one that was put off or is gone. */
+static void kill_timer_move(struct actuator *actuator)
+{
+    int64_t deadline_ms = lead_first_deadline_ms(actuator->lead);
+    if (deadline_ms != actuator->kill_at_ms) {
+        actuator->kill_at_ms = deadline_ms;
+        kill_timer_set(deadline_ms);
+    }
+}
+
+/* A former holder that stood still may have sent its last request at its deadline. */
+static int64_t settle_ms(const struct config_lease *lease)
+{
+    int64_t rest_ms = lease->hold_ms + DYN_HTTP_TOTAL_TIMEOUT_MS - lease->actuator_wait_ms;
+    return (rest_ms > 0 ? rest_ms : 0) + SETTLE_MARGIN_MS;
+}
+
+static void on_taken(void *arg, size_t account, const struct lease_grant *grant)
 {
     struct actuator *actuator = arg;
-    dyn_log(DYN_LOG_INFO, "lease_taken", "account=%s epoch=%" PRIu64,
-            actuator->config->accounts[account].name, epoch);
-    act_lead(actuator->core, account, epoch, now_take());
+    const struct config *config = actuator->config;
+    struct act_former former = {settle_ms(&config->redis.lease), grant->other_server};
+    bool unsettled = grant->stood_still || grant->other_server;
+    dyn_log(DYN_LOG_INFO, "lease_taken", "account=%s epoch=%" PRIu64 " stood_still=%d new_redis=%d",
+            config->accounts[account].name, grant->epoch, grant->stood_still, grant->other_server);
+    kill_timer_move(actuator);
+    act_lead(actuator->core, account, grant->epoch, unsettled ? &former : NULL, now_take());
+    journal_load(actuator->journal, account);
+}
+
+static void on_clear(void *arg, size_t account, bool clear)
+{
+    struct actuator *actuator = arg;
+    act_clear(actuator->core, account, clear, now_take());
+}
+
+static bool on_may_leave(void *arg, size_t account)
+{
+    const struct actuator *actuator = arg;
+    return act_writing(actuator->core, account) == 0;
 }
 
 static void on_journal_entry(void *arg, size_t account, const struct intent *intent)
@@ -211,11 +265,12 @@ static void on_journal_loaded(void *arg, size_t account)
     act_journal_loaded(actuator->core, account, now_take());
 }
 
-static void on_lease_lost(void *arg, size_t account, const char *why)
+static void on_lost(void *arg, size_t account, const char *why)
 {
     struct actuator *actuator = arg;
     dyn_log(DYN_LOG_WARN, "lease_lost", "account=%s msg=%s",
             actuator->config->accounts[account].name, dyn_log_quoted(why));
+    kill_timer_move(actuator);
     act_unlead(actuator->core, account, now_take());
 }
 
@@ -274,24 +329,26 @@ static void keys_check(struct actuator *actuator, bool all)
 
 /* ---- ticking ---- */
 
-static void on_released(void *arg)
+static void on_left(void *arg)
 {
     struct actuator *actuator = arg;
-    service_stop(actuator->service, 0);
+    actuator->left = true;
 }
 
-/* Requests under way end before their lease is given up. */
+/* What is being written ends before its lease is given up, and before the program. */
 static void drain_step(struct actuator *actuator)
 {
-    const struct config *config = actuator->config;
-    for (size_t i = 0; i < config->accounts_count; i++) {
-        if (act_in_flight(actuator->core, i) > 0) {
-            return;
-        }
+    if (!actuator->leaving) {
+        actuator->leaving = true;
+        act_drain(actuator->core);
+        lead_leave(actuator->lead, on_left, actuator);
     }
-    if (!actuator->drained) {
-        actuator->drained = true;
-        journal_release(actuator->journal, on_released, actuator);
+    size_t writing = 0;
+    for (size_t i = 0; i < actuator->config->accounts_count; i++) {
+        writing += act_writing(actuator->core, i);
+    }
+    if (actuator->left && writing == 0) {
+        service_stop(actuator->service, 0);
     }
 }
 
@@ -303,7 +360,7 @@ static void gauges_set(struct actuator *actuator)
     for (size_t i = 0; i < config->accounts_count; i++) {
         int64_t tokens = act_tokens(actuator->core, i);
         fewest = fewest < 0 || (tokens >= 0 && tokens < fewest) ? tokens : fewest;
-        led += journal_is_led(actuator->journal, i);
+        led += lead_is_held(actuator->lead, i);
     }
     actuator->led->value = led;
     actuator->tokens->value = (double)fewest;
@@ -313,7 +370,9 @@ static void on_tick(void *arg)
 {
     struct actuator *actuator = arg;
     struct act_now now = now_take();
-    if (actuator->service->draining) {
+    lead_tick(actuator->lead);
+    kill_timer_move(actuator);
+    if (actuator->service->draining && now.boot_ms >= actuator->leave_at_ms) {
         drain_step(actuator);
         return;
     }
@@ -393,28 +452,48 @@ static struct follow *follow_make(struct actuator *actuator, struct dyn_error *e
     return follow_new(service->loop, &options, error);
 }
 
+static struct lead *lead_make(struct actuator *actuator)
+{
+    const struct service *service = actuator->service;
+    struct lead_options options = {
+        .prefix = service->config->redis.prefix,
+        .instance = service->instance,
+        .times = service->config->redis.lease,
+        .taken = on_taken,
+        .lost = on_lost,
+        .clear = on_clear,
+        .may_leave = on_may_leave,
+        .arg = actuator,
+    };
+    return lead_new(service->loop, service->config, &options);
+}
+
+static struct journal *journal_make(struct actuator *actuator)
+{
+    struct journal_options options = {
+        .prefix = actuator->service->config->redis.prefix,
+        .lead = actuator->lead,
+        .entry = on_journal_entry,
+        .loaded = on_journal_loaded,
+        .begun = on_begun,
+        .arg = actuator,
+    };
+    return journal_new(&options);
+}
+
 static dyn_err actuator_start(struct service *service, struct dyn_error *error)
 {
     struct actuator *actuator = service->state;
     actuator->service = service;
     actuator->config = service->config;
-    struct act_effects effects = {on_send,  on_begin,  on_end,    on_action,
-                                  on_event, on_actual, on_fenced, actuator};
-    struct journal_options journal = {
-        .prefix = service->config->redis.prefix,
-        .instance = service->instance,
-        .led = on_led,
-        .entry = on_journal_entry,
-        .loaded = on_journal_loaded,
-        .lost = on_lease_lost,
-        .begun = on_begun,
-        .arg = actuator,
-    };
-    struct heroku_options heroku = {service->instance, on_answered, actuator};
+    struct act_effects effects = {on_send,   on_begin,  on_end,      on_action, on_event,
+                                  on_actual, on_fenced, on_identity, actuator};
+    struct heroku_options heroku = {service->instance, on_answered, on_may_write, actuator};
     metrics_make(actuator, service->metrics);
     actuator->core = act_core_new(service->config, &effects, dyn_random(), now_take());
     actuator->heroku = heroku_new(service->loop, &heroku);
-    actuator->journal = journal_new(service->loop, service->config, &journal);
+    actuator->lead = lead_make(actuator);
+    actuator->journal = actuator->lead != NULL ? journal_make(actuator) : NULL;
     actuator->ticker = dyn_timer_new(service->loop, on_tick, actuator);
     actuator->unbegun = dyn_timer_new(service->loop, on_unbegun, actuator);
     if (actuator->core == NULL || actuator->heroku == NULL || actuator->journal == NULL ||
@@ -427,6 +506,8 @@ static dyn_err actuator_start(struct service *service, struct dyn_error *error)
         return DYN_CONFIG;
     }
     keys_check(actuator, true);
+    actuator->kill_at_ms = INT64_MAX;
+    kill_timer_set(INT64_MAX);
     dyn_timer_start(actuator->ticker, ACT_TICK_MS, ACT_TICK_MS);
     return DYN_OK;
 }
@@ -434,25 +515,25 @@ static dyn_err actuator_start(struct service *service, struct dyn_error *error)
 static void actuator_redis_ready(struct service *service, struct dyn_str run_id)
 {
     struct actuator *actuator = service->state;
-    (void)run_id; /* leases are taken and journals read anew in any case */
     follow_open(actuator->follow, service->bus);
     journal_open(actuator->journal, service->bus);
+    lead_open(actuator->lead, service->bus, run_id);
 }
 
 static void actuator_redis_lost(struct service *service, const char *why)
 {
     struct actuator *actuator = service->state;
     follow_close(actuator->follow);
-    journal_close(actuator->journal, why);
+    journal_close(actuator->journal);
+    lead_close(actuator->lead, why);
 }
 
 static void actuator_reload(struct service *service, struct config *next)
 {
     struct actuator *actuator = service->state;
-    if (!room_make(actuator, next->accounts_count) ||
-        act_core_reload(actuator->core, next, now_take()) != DYN_OK ||
-        journal_reload(actuator->journal, next) != DYN_OK) {
-        /* The core may hold the new tree and the journal the old one: only a start can help. */
+    if (!room_make(actuator, next->accounts_count) || lead_reload(actuator->lead, next) != DYN_OK ||
+        act_core_reload(actuator->core, next, now_take()) != DYN_OK) {
+        /* One may hold the new tree and another the old one: only a start can help. */
         dyn_log(DYN_LOG_ERROR, "reload_failed", "msg=\"out of memory\"");
         service_stop(service, 1);
         return;
@@ -465,8 +546,11 @@ static void actuator_reload(struct service *service, struct config *next)
 static void actuator_drain(struct service *service)
 {
     struct actuator *actuator = service->state;
-    act_drain(actuator->core);
-    drain_step(actuator);
+    /* The others learn first what falls to them, so that nothing stands without a leader. */
+    bool others = lead_goodbye(actuator->lead);
+    int64_t beat_ms = actuator->config->redis.lease.beat_ms;
+    actuator->leave_at_ms = others ? dyn_clock_boot_ms() + beat_ms + beat_ms / 4 : INT64_MIN;
+    on_tick(actuator);
 }
 
 static void actuator_stop(struct service *service)
@@ -477,6 +561,7 @@ static void actuator_stop(struct service *service)
     follow_free(actuator->follow);
     heroku_free(actuator->heroku);
     journal_free(actuator->journal);
+    lead_free(actuator->lead);
     act_core_free(actuator->core);
     free(actuator->unbegun_tokens);
     free(actuator->key_missing);
@@ -491,15 +576,22 @@ static bool actuator_ready(struct service *service, struct dyn_buf *why)
         return false;
     }
     for (size_t i = 0; i < config->accounts_count; i++) {
-        if (!journal_is_led(actuator->journal, i)) {
-            (void)dyn_buf_addf(why, "account %s is not led", config->accounts[i].name);
-            return false;
-        }
-        if (!actuator->key_missing[i] && !act_account_usable(actuator->core, i)) {
-            (void)dyn_buf_addf(why, "Heroku refuses the key of account %s",
+        if (lead_is_held(actuator->lead, i) && !actuator->key_missing[i] &&
+            !act_account_usable(actuator->core, i)) {
+            (void)dyn_buf_addf(why,
+                               "account %s: its journal is not read, or Heroku refuses its key",
                                config->accounts[i].name);
             return false;
         }
+    }
+    for (size_t i = 0; i < config->accounts_count; i++) {
+        if (lead_is_held(actuator->lead, i)) {
+            (void)dyn_buf_addf(why, "%s%s", why->len == 0 ? "leads " : ", ",
+                               config->accounts[i].name);
+        }
+    }
+    if (why->len == 0) {
+        (void)dyn_buf_addf(why, "leads no account: stands by");
     }
     return true;
 }

@@ -265,12 +265,16 @@ struct intent act_intent_make(const struct act_core *core, const struct act_ctl 
 
 /* ---- leases and journal ---- */
 
-void act_lead(struct act_core *core, size_t account, uint64_t epoch, struct act_now now)
+void act_lead(struct act_core *core, size_t account, uint64_t epoch,
+              const struct act_former *former, struct act_now now)
 {
     DYN_ASSERT(account < core->accounts_count);
     struct act_account *held = &core->accounts[account];
     held->led = true;
     held->loaded = false;
+    held->clear = core->effects.identity == NULL;
+    held->settle_ms = former != NULL ? former->settle_ms : 0;
+    held->doubtful = former != NULL && former->doubtful;
     held->led_at = now.boot_ms;
     held->epoch = epoch;
     /* Somebody else may have written since the last time: the journal and a reading tell. */
@@ -292,6 +296,18 @@ void act_unlead(struct act_core *core, size_t account, struct act_now now)
     (void)now;
     core->accounts[account].led = false;
     core->accounts[account].loaded = false;
+    core->accounts[account].clear = false;
+}
+
+void act_clear(struct act_core *core, size_t account, bool clear, struct act_now now)
+{
+    DYN_ASSERT(account < core->accounts_count);
+    struct act_account *held = &core->accounts[account];
+    bool begins = clear && held->led && !held->clear;
+    held->clear = clear && held->led;
+    if (begins && held->loaded) {
+        act_tick(core, now);
+    }
 }
 
 void act_journal_entry(struct act_core *core, size_t account, const struct intent *intent,
@@ -305,7 +321,7 @@ void act_journal_entry(struct act_core *core, size_t account, const struct inten
     ctl->last_up = past_to_boot(intent->last_up_ms, now);
     ctl->last_down = past_to_boot(intent->last_down_ms, now);
     act_human_init(&ctl->human);
-    ctl->human.confirmed = intent->confirmed;
+    ctl->human.confirmed = core->accounts[account].doubtful ? -1 : intent->confirmed;
     if (intent->manual_floor >= 0 && intent->manual_until_ms > now.wall_ms) {
         int64_t rest = intent->manual_until_ms - now.wall_ms;
         rest = rest < ctl->config->manual_hold_ms ? rest : ctl->config->manual_hold_ms;
@@ -317,7 +333,7 @@ void act_journal_entry(struct act_core *core, size_t account, const struct inten
         ctl->intent = *intent;
         ctl->intent_target = intent->to;
         ctl->intent_status = 0;
-        ctl->settle_at = now.boot_ms + ACT_SETTLE_MS;
+        ctl->settle_at = core->accounts[account].led_at + core->accounts[account].settle_ms;
         act_human_doubt(&ctl->human, intent->from, intent->to, ctl->settle_at + HUMAN_LATE_MS);
     }
 }
@@ -479,6 +495,29 @@ size_t act_in_flight(const struct act_core *core, size_t account)
 {
     DYN_ASSERT(account < core->accounts_count);
     return core->accounts[account].flights;
+}
+
+size_t act_writing(const struct act_core *core, size_t account)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < core->flights_count; i++) {
+        const struct act_flight *flight = &core->flights[i];
+        count += flight->token != 0 && flight->account == account && flight->kind == ACT_WRITE;
+    }
+    return count;
+}
+
+size_t act_write_account(const struct act_core *core, uint64_t token)
+{
+    for (size_t i = 0; i < core->flights_count; i++) {
+        const struct act_flight *flight = &core->flights[i];
+        if (flight->token == token && flight->kind == ACT_WRITE && flight->account != ACT_NONE) {
+            const struct act_account *account = &core->accounts[flight->account];
+            bool ours = account->led && account->clear && account->epoch == flight->intent.epoch;
+            return ours ? flight->account : ACT_NONE;
+        }
+    }
+    return ACT_NONE;
 }
 
 bool act_account_usable(const struct act_core *core, size_t account)

@@ -10,9 +10,9 @@
  * Every `send` is answered later by exactly one act_answer() with its token and every `begin` by
  * exactly one act_begun(), whatever happens between (lost leases and reloads included).
  *
- * A write is sent only when its account is led, its journal is loaded, its intent is recorded, the
- * reading is fresh, and no guard (guards.h) stands against it. It never equals what runs, never
- * goes below what a raise_only target lets fall, and never leaves 1..max_resource.
+ * A write is sent only when its account is led and cleared, its journal is loaded, its intent is
+ * recorded, the reading is fresh, and no guard (guards.h) stands against it. It never equals what
+ * runs, never goes below what a raise_only target lets fall, and never leaves 1..max_resource.
  *
  * Ownership: the configuration is borrowed until act_core_free() or until act_core_reload() took
  * another one. Everything handed to an event is copied; what an effect gets lives during its call.
@@ -27,7 +27,6 @@
 #define ACT_READ_PERIOD_MS 60000  /* an app is read that often at most, but before each change */
 #define ACT_FRESH_MS 10000        /* a change rests on a reading at most that old */
 #define ACT_MARK_MAX_AGE_MS 30000 /* a fall needs a mark at most that old */
-#define ACT_SETTLE_MS 17000       /* the last request of a former holder has ended by then */
 #define ACT_BEGIN_MAX_AGE_MS 5000 /* a recorded intent that is older is not acted upon */
 #define ACT_BLOCKED_MS 600000     /* 401, 402, 403, 404: tried again that much later */
 #define ACT_UNMET_MS 180000       /* then an event */
@@ -113,6 +112,9 @@ struct act_effects {
     void (*actual)(void *arg, size_t account, const struct actual *actual, bool changed);
     /** The lease of the account turned out to be another's: do not write any more. May be NULL. */
     void (*fenced)(void *arg, size_t account);
+    /** Whose key it is, told by Heroku; "": the key may not ask. Nothing is asked for the apps of
+     *  one that is new before act_clear(). NULL: an account that is led is clear. */
+    void (*identity)(void *arg, size_t account, struct dyn_str identity);
     void *arg;
 };
 
@@ -131,10 +133,22 @@ DYN_NODISCARD dyn_err act_core_reload(struct act_core *core, const struct config
 
 /* ---- leases and journal ---- */
 
+/** A holder before us who did not give the account up. */
+struct act_former {
+    int64_t settle_ms; /* its last request has ended that much later */
+    bool doubtful;     /* the journal may have lost what it did: every app waits that long, and a
+                          reading that differs from it is nobody's doing. Else those wait that have
+                          an open intent */
+};
+
 /** The account is ours under `epoch`; its journal follows. Nothing is asked of Heroku before
- *  act_journal_loaded(). */
-void act_lead(struct act_core *core, size_t account, uint64_t epoch, struct act_now now);
+ *  act_journal_loaded(). `former` NULL: nothing of another's is under way. */
+void act_lead(struct act_core *core, size_t account, uint64_t epoch,
+              const struct act_former *former, struct act_now now);
 void act_unlead(struct act_core *core, size_t account, struct act_now now);
+/** Whether nobody else writes to the same Heroku account under another name; false after each
+ *  act_lead() and whenever effects.identity told a new one. */
+void act_clear(struct act_core *core, size_t account, bool clear, struct act_now now);
 /** One entry of the account's journal; entries of controllers that are gone are ignored. */
 void act_journal_entry(struct act_core *core, size_t account, const struct intent *intent,
                        struct act_now now);
@@ -175,6 +189,11 @@ void act_drain(struct act_core *core);
 
 /** Requests and journal entries under way for the account. */
 size_t act_in_flight(const struct act_core *core, size_t account);
+/** Writes among them, their journal entries included. */
+size_t act_writing(const struct act_core *core, size_t account);
+/** The account that a write under way belongs to, if it is still led and clear under the epoch of
+ *  its intent; else SIZE_MAX, and it must not be sent. */
+size_t act_write_account(const struct act_core *core, uint64_t token);
 /** The account's journal is loaded and its key is not refused. */
 bool act_account_usable(const struct act_core *core, size_t account);
 /** Tokens that Heroku's last answers left, as far as we know; -1: it has not told. */

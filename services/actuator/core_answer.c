@@ -95,6 +95,21 @@ static void account_join(struct act_core *core, size_t at)
     }
 }
 
+/* A new one is nobody's business but ours once all who might write to it know. */
+static void identity_set(struct act_core *core, size_t at, enum act_identity state,
+                         struct dyn_str identity)
+{
+    struct act_account *account = &core->accounts[at];
+    char before[ACT_IDENTITY_MAX];
+    memcpy(before, account->identity, sizeof before);
+    account->identity_state = state;
+    dyn_str_copy(account->identity, sizeof account->identity, identity);
+    if (core->effects.identity != NULL) {
+        account->clear = account->clear && strcmp(before, account->identity) == 0;
+        core->effects.identity(core->effects.arg, at, dyn_str_from(account->identity));
+    }
+}
+
 static void answer_account(struct act_core *core, size_t at, const struct act_answer *answer,
                            struct act_now now)
 {
@@ -103,8 +118,7 @@ static void answer_account(struct act_core *core, size_t at, const struct act_an
     account->attempts++;
     switch (answer->class) {
     case ACT_OK:
-        account->identity_state = IDENTITY_KNOWN;
-        dyn_str_copy(account->identity, sizeof account->identity, answer->identity);
+        identity_set(core, at, IDENTITY_KNOWN, answer->identity);
         account_join(core, at);
         act_tell_account(core, at, TOLD_IDENTITY, false, "heroku_identity",
                          "Heroku tells whose key it is");
@@ -119,7 +133,7 @@ static void answer_account(struct act_core *core, size_t at, const struct act_an
     case ACT_LIMIT:
     case ACT_REFUSED:
         /* A key that may not ask whose it is may still scale; it gets a budget of its own. */
-        account->identity_state = IDENTITY_PRIVATE;
+        identity_set(core, at, IDENTITY_PRIVATE, DYN_STR(""));
         act_tell_account(core, at, TOLD_IDENTITY, true, "heroku_identity",
                          "the key may not read GET /account: if another key belongs to the same "
                          "account, their requests are not counted together");

@@ -112,7 +112,10 @@ struct act_account {
     const struct config_account *config;
     bool led;
     bool loaded; /* its journal */
+    bool clear;  /* nobody else writes to it */
     int64_t led_at;
+    int64_t settle_ms; /* of who led before */
+    bool doubtful;     /* the journal may have lost something */
     bool key_missing;
     uint64_t epoch;
     enum act_identity identity_state;

@@ -127,7 +127,7 @@ enum guard act_ctl_blocked(const struct act_core *core, const struct act_ctl *ct
     if (account->key_missing) {
         return GUARD_DISABLED;
     }
-    if (!account->led || !account->loaded) {
+    if (!account->led || !account->loaded || !account->clear) {
         return GUARD_JOURNAL;
     }
     if (account->bad_until != ACT_NEVER || account->checking) {
@@ -152,10 +152,12 @@ static void ctl_guard(struct act_ctl *ctl, enum guard guard, int64_t until)
     ctl->until = until;
 }
 
-/* An app whose journal has an open intent waits until the last request behind it has ended. */
+/* An app whose journal has an open intent waits until the last request behind it has ended; every
+ * app where the journal may have lost one. */
 static int64_t app_settle_at(const struct act_core *core, const struct act_app *app)
 {
-    int64_t at = ACT_NEVER;
+    const struct act_account *account = &core->accounts[app->config->account];
+    int64_t at = account->doubtful ? account->led_at + account->settle_ms : ACT_NEVER;
     for (size_t i = app->first; i < app->first + app->count; i++) {
         if (core->ctls[i].open && core->ctls[i].settle_at > at) {
             at = core->ctls[i].settle_at;
@@ -195,7 +197,8 @@ static bool ctl_plan(struct act_core *core, struct act_ctl *ctl, struct act_now 
         ctl_guard(ctl, retrying ? GUARD_RETRY : out->guard, retrying ? app->retry_at : out->until);
         return false;
     }
-    if (app_has_open(core, app) || now.boot_ms < ctl->journal_at) {
+    if (app_has_open(core, app) || now.boot_ms < ctl->journal_at ||
+        now.boot_ms < app_settle_at(core, app)) {
         ctl_guard(ctl, GUARD_JOURNAL, 0);
         return false;
     }
@@ -272,7 +275,7 @@ static struct act_need app_plan(struct act_core *core, size_t at, struct act_now
         }
     }
     const struct act_account *account = &core->accounts[app->config->account];
-    if (app->flying || !act_can_ask(core, account) || account->checking ||
+    if (app->flying || !act_can_ask(core, account) || !account->clear || account->checking ||
         account->bad_until != ACT_NEVER || account->identity_state == IDENTITY_UNKNOWN ||
         now.boot_ms < app->blocked_until || now.boot_ms < app->retry_at ||
         now.boot_ms < app_settle_at(core, app) || !app_is_watched(core, app)) {

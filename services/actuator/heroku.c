@@ -89,7 +89,8 @@ static void on_done(void *arg, const struct http_answer *answer)
 static bool before_send(void *arg)
 {
     const struct call *call = arg;
-    return dyn_clock_boot_ms() < call->deadline;
+    const struct heroku_options *options = &call->heroku->options;
+    return dyn_clock_boot_ms() < call->deadline && options->may_write(options->arg, call->token);
 }
 
 static void on_failed(void *arg)

@@ -59,6 +59,8 @@ struct heroku;
 struct heroku_options {
     const char *instance; /* for Request-Id */
     void (*answered)(void *arg, uint64_t token, const struct act_answer *answer);
+    /** Asked of a write right before it leaves; false: it does not. */
+    bool (*may_write)(void *arg, uint64_t token);
     void *arg;
 };
 

@@ -1,9 +1,5 @@
-#include "support_heroku.h"
-#include "support_program.h"
-#include "support_redis.h"
+#include "support_actuator.h"
 
-#include "common/bus.h"
-#include "common/config.h"
 #include "common/message.h"
 
 #include <check.h>
@@ -24,21 +20,10 @@ static struct support_file *file;
 static struct program *actuator;
 static struct heroku heroku;
 static struct config *config;
-static uint64_t folded = 1;
 
 static void start_actuator(void)
 {
-    static char path[1024];
-    snprintf(path, sizeof path, "%s/services/dynosaur-actuator", getenv("DYN_BUILD"));
-    const char *const argv[] = {path,
-                                "--config",
-                                support_file_path(file),
-                                "--redis",
-                                support_redis_url(redis),
-                                "--http",
-                                "127.0.0.1:0",
-                                NULL};
-    actuator = program_start(argv);
+    actuator = support_actuator_start(file, redis, "act-1");
 }
 
 static void configure(const char *mode, int max)
@@ -46,7 +31,7 @@ static void configure(const char *mode, int max)
     support_file_write(file,
                        "version: 2\n"
                        "heroku_api_url: http://127.0.0.1:%u\n"
-                       "redis: {partitions: 1}\n"
+                       "redis: {partitions: 1, lease: " SUPPORT_LEASE "}\n"
                        "accounts: {main: {heroku_api_key: \"${DYN_TEST_KEY}\"}}\n"
                        "apps:\n"
                        "  shop:\n"
@@ -66,11 +51,8 @@ static void setup(void)
 {
     ck_assert_int_eq(setenv("DYN_TEST_KEY", "canary-good-key", 1), 0);
     redis = support_redis_new(&(struct support_redis_options){.append_only = true});
-    support_redis_load_functions(redis);
-    char schema[16];
-    snprintf(schema, sizeof schema, "%d", MESSAGE_SCHEMA);
-    support_redis_call(redis, "HSET", "dyn:setup", "partitions", "1", "functions",
-                       bus_functions_version, "schema", schema, NULL);
+    support_setup(redis);
+    support_leases_known(redis, "main", NULL);
     heroku = heroku_start(WORLD);
     file = support_file_new("dynosaur.yaml");
     configure("live", 50);
@@ -94,94 +76,27 @@ static void teardown(void)
     support_redis_free(redis);
 }
 
-/* ---- what the estimator would do ---- */
-
-static void publish(const struct dyn_buf *message, const char *field)
-{
-    /* The newest first: dyn_publish does both at once, a reader between the two sees it so. */
-    if (field != NULL) {
-        const char *set[] = {"HSET", "dyn:{0}:newest", field, dyn_buf_text(message)};
-        size_t set_lengths[] = {4, 14, strlen(field), message->len};
-        support_redis_call_bytes(redis, 4, set, set_lengths);
-    }
-    const char *add[] = {"XADD", "dyn:{0}:targets", "*", "m", dyn_buf_text(message)};
-    size_t add_lengths[] = {4, 15, 1, 1, message->len};
-    support_redis_call_bytes(redis, 5, add, add_lengths);
-}
-
 static void say_target(int rung, bool raise_only)
 {
-    struct target target = {
-        .controller = config->apps[0].controllers[0].id,
-        .app = DYN_STR("shop"),
-        .name = DYN_STR("dynos"),
-        .rung = rung,
-        .raise_only = raise_only,
-        .epoch = 1,
-    };
-    char field[24];
-    struct dyn_buf out;
-    snprintf(field, sizeof field, "%016llx", (unsigned long long)target.controller);
-    dyn_buf_init(&out, DYN_ENTRY_MAX);
-    message_write_target(&out, &target);
-    ck_assert_int_eq(dyn_buf_result(&out), DYN_OK);
-    publish(&out, field);
-    dyn_buf_fini(&out);
-}
-
-static void say_mark(void)
-{
-    struct mark mark = {.epoch = 1, .folded = {++folded, 0}};
-    struct dyn_buf out;
-    dyn_buf_init(&out, DYN_ENTRY_MAX);
-    message_write_mark(&out, &mark);
-    publish(&out, NULL);
-    dyn_buf_fini(&out);
-}
-
-/* ---- what Heroku sees ---- */
-
-static void nap(void)
-{
-    nanosleep(&(struct timespec){0, 20000000}, NULL);
+    support_say_target(redis, config, 0, rung, raise_only);
 }
 
 static int web(void)
 {
-    json_t *state = heroku_control(&heroku, "GET", "/state", NULL);
-    json_t *app = json_array_get(json_object_get(state, "apps"), 0);
-    json_t *type = json_object_get(json_object_get(app, "formation"), "web");
-    int quantity =
-        (int)json_integer_value(json_is_object(type) ? json_object_get(type, "quantity") : type);
-    json_decref(state);
-    return quantity;
+    return support_web(&heroku, "shop");
 }
 
 static void await_web(int quantity, int seconds)
 {
-    for (int i = 0; i < seconds * 50; i++) {
-        if (web() == quantity) {
-            return;
-        }
-        nap();
+    if (!support_web_is(&heroku, "shop", quantity, seconds * 1000)) {
+        (void)program_count(actuator, "action");
+        ck_abort_msg("web is %d and not %d:\n%s", web(), quantity, program_output(actuator));
     }
-    (void)program_count(actuator, "action");
-    ck_abort_msg("web is %d and not %d:\n%s", web(), quantity, program_output(actuator));
 }
 
 static int count_requests(const char *method, const char *path)
 {
-    json_t *answer = heroku_control(&heroku, "GET", "/requests?since=0", NULL);
-    int count = 0;
-    size_t i;
-    json_t *request;
-    json_array_foreach(json_object_get(answer, "requests"), i, request)
-    {
-        count += strcmp(json_string_value(json_object_get(request, "method")), method) == 0 &&
-                 strcmp(json_string_value(json_object_get(request, "path")), path) == 0;
-    }
-    json_decref(answer);
-    return count;
+    return support_requests(&heroku, method, path);
 }
 
 static int writes(void)
@@ -196,12 +111,7 @@ static void fault(const char *json)
 
 static void no_violations(void)
 {
-    json_t *answer = heroku_control(&heroku, "GET", "/violations", NULL);
-    json_t *list = json_object_get(answer, "violations");
-    char *text = json_dumps(list, 0);
-    ck_assert_msg(json_array_size(list) == 0, "%s", text);
-    free(text);
-    json_decref(answer);
+    support_no_violations(&heroku);
 }
 
 /* ---- the tests ---- */
@@ -228,10 +138,10 @@ START_TEST(a_fall_waits_for_a_mark)
 {
     say_target(2, false);
     for (int i = 0; i < 50; i++) {
-        nap();
+        support_nap();
     }
     ck_assert_int_eq(web(), 4);
-    say_mark();
+    support_say_mark(redis);
     await_web(3, 10);
     no_violations();
 }
@@ -261,7 +171,7 @@ START_TEST(shadow_writes_nothing_and_a_reload_makes_it_live)
         if (strcmp(support_redis_call(redis, "XLEN", "dyn:actions", NULL), "1") == 0) {
             break;
         }
-        nap();
+        support_nap();
     }
     ck_assert_str_eq(support_redis_call(redis, "XLEN", "dyn:actions", NULL), "1");
     configure("live", 50);
@@ -332,7 +242,7 @@ START_TEST(an_error_is_told_and_not_repeated)
     await_web(lasting[_i].web, 10);
     int before = writes();
     for (int i = 0; i < 100; i++) {
-        nap();
+        support_nap();
     }
     ck_assert_int_eq(writes(), before);
     ck_assert_int_eq(web(), lasting[_i].web);
@@ -352,7 +262,7 @@ START_TEST(a_missing_key_is_told_and_asks_nothing)
     say_target(9, true);
     program_await(actuator, "event=lease_taken");
     for (int i = 0; i < 50; i++) {
-        nap();
+        support_nap();
     }
     ck_assert_int_eq(count_requests("GET", "/account"), before);
     ck_assert_int_eq(web(), 4);
@@ -364,7 +274,7 @@ START_TEST(killed_between_intent_and_answer_it_is_settled_by_a_reading)
     fault("{'match': {'method': 'PATCH'}, 'do': {'stall_after_apply_ms': 5000}}");
     say_target(9, true);
     for (int i = 0; i < 500 && writes() == 0; i++) {
-        nap();
+        support_nap();
     }
     ck_assert_int_eq(writes(), 1);
     program_signal(actuator, SIGKILL);
@@ -372,39 +282,20 @@ START_TEST(killed_between_intent_and_answer_it_is_settled_by_a_reading)
     program_free(actuator);
     ck_assert_str_eq(support_redis_call(redis, "HLEN", "dyn:{act}:main:journal", NULL), "2");
     say_target(12, true);
-    start_actuator();
-    program_await(actuator, "event=lease_taken");
     struct timespec from;
     struct timespec to;
     clock_gettime(CLOCK_BOOTTIME, &from);
+    start_actuator();
+    program_await(actuator, "event=lease_taken");
+    clock_gettime(CLOCK_BOOTTIME, &to);
+    ck_assert_int_ge(to.tv_sec - from.tv_sec, SUPPORT_WAIT_MS / 1000 - 1);
+    clock_gettime(CLOCK_BOOTTIME, &from);
     await_web(12, 40);
     clock_gettime(CLOCK_BOOTTIME, &to);
-    ck_assert_int_ge(to.tv_sec - from.tv_sec, 16);
+    ck_assert_int_ge(to.tv_sec - from.tv_sec, SUPPORT_SETTLE_MS / 1000 - 1);
     ck_assert_int_eq(writes(), 2);
     ck_assert_int_eq(program_count(actuator, "human_change"), 0);
     ck_assert_str_eq(support_redis_call(redis, "XLEN", "dyn:actions", NULL), "2");
-    no_violations();
-}
-END_TEST
-
-START_TEST(a_second_actuator_takes_the_lease_and_the_first_stops_writing)
-{
-    struct program *first = actuator;
-    start_actuator();
-    program_await(actuator, "event=lease_taken");
-    program_await(first, "event=lease_lost");
-    say_target(9, true);
-    await_web(9, 10);
-    ck_assert_int_eq(writes(), 1);
-    ck_assert_int_eq(program_count(first, "event=action"), 0);
-    /* Given up: the first follows at once. */
-    program_signal(actuator, SIGTERM);
-    ck_assert_int_eq(program_end(actuator), 0);
-    program_free(actuator);
-    actuator = first;
-    program_await(actuator, "event=lease_taken");
-    say_target(11, true);
-    await_web(11, 10);
     no_violations();
 }
 END_TEST
@@ -415,8 +306,9 @@ START_TEST(redis_away_stops_writing_and_back_it_goes_on)
     program_await(actuator, "event=lease_lost");
     support_redis_start(redis);
     program_await(actuator, "event=lease_taken");
+    /* Another server: what the journal has may be less than what was written. */
     say_target(9, true);
-    await_web(9, 20);
+    await_web(9, 30);
     ck_assert_int_eq(writes(), 1);
     no_violations();
 }
@@ -434,12 +326,12 @@ START_TEST(a_pause_holds_and_a_resume_lets_go)
         support_redis_call_bytes(redis, 5, add, lengths);
         dyn_buf_fini(&out);
         for (int j = 0; j < 50; j++) {
-            nap();
+            support_nap();
         }
         if (i == 0) {
             say_target(9, true);
             for (int j = 0; j < 50; j++) {
-                nap();
+                support_nap();
             }
             ck_assert_int_eq(writes(), 0);
             command.verb = COMMAND_RESUME;
@@ -476,7 +368,6 @@ int main(void)
                         (int)(sizeof lasting / sizeof *lasting));
     tcase_add_test(tcase, a_missing_key_is_told_and_asks_nothing);
     tcase_add_test(tcase, killed_between_intent_and_answer_it_is_settled_by_a_reading);
-    tcase_add_test(tcase, a_second_actuator_takes_the_lease_and_the_first_stops_writing);
     tcase_add_test(tcase, redis_away_stops_writing_and_back_it_goes_on);
     tcase_add_test(tcase, a_pause_holds_and_a_resume_lets_go);
     tcase_add_test(tcase, hostile_entries_are_counted_and_harmless);

@@ -88,7 +88,7 @@ static void setup(void)
     now = (struct act_now){1000000, 1700000000000};
     waiting_count = readings = most_under_way = 0;
     core = act_core_new(&config, &effects, 1, now);
-    act_lead(core, 0, 7, now);
+    act_lead(core, 0, 7, NULL, now);
     act_journal_loaded(core, 0, now);
 }
 

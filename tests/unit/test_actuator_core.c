@@ -162,7 +162,7 @@ static void controller_init(struct config_controller *controller, uint64_t id)
 static void core_start(struct model *m)
 {
     struct act_effects effects = {on_send,  on_begin,  on_end,    on_action,
-                                  on_event, on_actual, on_fenced, m};
+                                  on_event, on_actual, on_fenced, NULL, m};
     m->core = act_core_new(&m->config, &effects, 42, m->now);
     ck_assert_ptr_nonnull(m->core);
 }
@@ -312,7 +312,7 @@ static void pass(struct model *m, int64_t ms)
 static void lead(struct model *m)
 {
     for (size_t i = 0; i < m->config.accounts_count; i++) {
-        act_lead(m->core, i, 7, m->now);
+        act_lead(m->core, i, 7, NULL, m->now);
         act_journal_loaded(m->core, i, m->now);
     }
     settle(m);
@@ -375,7 +375,7 @@ START_TEST(nothing_is_asked_before_the_lease_and_the_journal)
 {
     pass(&m, 5000);
     ck_assert_int_eq(m.sent_count, 0);
-    act_lead(m.core, 0, 7, m.now);
+    act_lead(m.core, 0, 7, NULL, m.now);
     pass(&m, 5000);
     ck_assert_int_eq(m.reads, 0);
     ck_assert_int_eq(guard_of(&m, 0), GUARD_JOURNAL);
@@ -1052,10 +1052,11 @@ END_TEST
 
 /* ---- journal and lease ---- */
 
-START_TEST(an_open_intent_of_before_waits_and_is_settled_by_a_reading)
+/* What the journal of one who was killed between intent and answer holds. */
+static void lead_after(const struct act_former *former)
 {
     m.quantity[0] = 9;
-    act_lead(m.core, 0, 8, m.now);
+    act_lead(m.core, 0, 8, former, m.now);
     struct intent intent = {.controller = 100,
                             .from = 4,
                             .to = 9,
@@ -1067,7 +1068,12 @@ START_TEST(an_open_intent_of_before_waits_and_is_settled_by_a_reading)
     act_journal_loaded(m.core, 0, m.now);
     settle(&m);
     (void)want(&m, 0, 12, false);
-    pass(&m, ACT_SETTLE_MS - 1000);
+}
+
+START_TEST(an_open_intent_of_before_waits_and_is_settled_by_a_reading)
+{
+    lead_after(&(struct act_former){.settle_ms = 6000});
+    pass(&m, 5000);
     ck_assert_int_eq(m.reads, 0);
     pass(&m, 3000);
     ck_assert_int_eq(m.ends, 2);
@@ -1076,9 +1082,47 @@ START_TEST(an_open_intent_of_before_waits_and_is_settled_by_a_reading)
 }
 END_TEST
 
+START_TEST(what_was_given_up_is_settled_at_once)
+{
+    lead_after(NULL);
+    pass(&m, 1000);
+    ck_assert_int_eq(m.ends, 2);
+    ck_assert_int_eq(m.quantity[0], 12);
+}
+END_TEST
+
+START_TEST(without_an_open_intent_nobody_waits_for_the_one_before)
+{
+    act_lead(m.core, 0, 8, &(struct act_former){.settle_ms = 6000}, m.now);
+    act_journal_loaded(m.core, 0, m.now);
+    settle(&m);
+    (void)want(&m, 0, 12, false);
+    pass(&m, 1000);
+    ck_assert_int_eq(m.quantity[0], 12);
+}
+END_TEST
+
+START_TEST(a_journal_that_lost_something_makes_every_app_wait_and_accuses_nobody)
+{
+    act_lead(m.core, 0, 8, &(struct act_former){.settle_ms = 6000, .doubtful = true}, m.now);
+    struct intent intent = {
+        .controller = 100, .from = 9, .to = 9, .confirmed = 9, .manual_floor = -1};
+    act_journal_entry(m.core, 0, &intent, m.now);
+    act_journal_loaded(m.core, 0, m.now);
+    settle(&m);
+    (void)want(&m, 0, 12, false);
+    pass(&m, 5000);
+    ck_assert_int_eq(m.reads, 0);
+    ck_assert_int_eq(m.quantity[0], 4);
+    pass(&m, 3000);
+    ck_assert_int_eq(m.quantity[0], 12);
+    ck_assert_ptr_null(strstr(m.events, "human_change"));
+}
+END_TEST
+
 START_TEST(a_human_change_while_we_were_down_is_seen)
 {
-    act_lead(m.core, 0, 8, m.now);
+    act_lead(m.core, 0, 8, NULL, m.now);
     struct intent intent = {
         .controller = 100, .from = 9, .to = 9, .confirmed = 9, .manual_floor = -1};
     act_journal_entry(m.core, 0, &intent, m.now);
@@ -1092,7 +1136,7 @@ END_TEST
 
 START_TEST(a_hold_of_the_journal_lasts_no_longer_than_configured)
 {
-    act_lead(m.core, 0, 8, m.now);
+    act_lead(m.core, 0, 8, NULL, m.now);
     struct intent intent = {.controller = 100,
                             .confirmed = 4,
                             .manual_floor = 0,
@@ -1120,7 +1164,7 @@ START_TEST(a_reading_asked_for_before_the_lease_says_nothing)
     m.now.boot_ms += 3000;
     struct intent intent = {
         .controller = 100, .from = 9, .to = 9, .confirmed = 9, .manual_floor = -1};
-    act_lead(m.core, 0, 9, m.now);
+    act_lead(m.core, 0, 9, NULL, m.now);
     act_journal_entry(m.core, 0, &intent, m.now);
     act_journal_loaded(m.core, 0, m.now);
     /* Another actuator wrote in between; Heroku had answered before that. */
@@ -1235,7 +1279,7 @@ START_TEST(an_intent_that_is_overtaken_sends_nothing)
         break;
     case MEANWHILE_OTHER_LEASE:
         act_unlead(m.core, 0, m.now);
-        act_lead(m.core, 0, 9, m.now);
+        act_lead(m.core, 0, 9, NULL, m.now);
         act_journal_loaded(m.core, 0, m.now);
         break;
     case MEANWHILE_DRAINING:
@@ -1266,7 +1310,7 @@ START_TEST(cooldowns_of_the_journal_go_on)
     m.controllers[0].scale_up_cooldown_ms = 60000;
     intent.last_up_ms = _i == 1 ? 0 : said;
     intent.last_down_ms = _i == 1 ? said : 0;
-    act_lead(m.core, 0, 8, m.now);
+    act_lead(m.core, 0, 8, NULL, m.now);
     act_journal_entry(m.core, 0, &intent, m.now);
     act_journal_loaded(m.core, 0, m.now);
     settle(&m);
@@ -1287,8 +1331,8 @@ START_TEST(an_entry_of_another_accounts_journal_is_ignored)
     teardown();
     model_init(&m, 2, 2);
     struct intent intent = {.controller = 100, .from = 4, .to = 9, .open = true, .confirmed = 4};
-    act_lead(m.core, 0, 8, m.now);
-    act_lead(m.core, 1, 8, m.now);
+    act_lead(m.core, 0, 8, NULL, m.now);
+    act_lead(m.core, 1, 8, NULL, m.now);
     act_journal_entry(m.core, 1, &intent, m.now);
     act_journal_loaded(m.core, 0, m.now);
     act_journal_loaded(m.core, 1, m.now);
@@ -1604,7 +1648,7 @@ START_TEST(a_random_walk_breaks_no_invariant)
             break;
         case 5:
             act_unlead(m.core, 0, m.now);
-            act_lead(m.core, 0, 7 + (uint64_t)step, m.now);
+            act_lead(m.core, 0, 7 + (uint64_t)step, NULL, m.now);
             act_journal_loaded(m.core, 0, m.now);
             settle(&m);
             break;
@@ -1706,6 +1750,9 @@ int main(void)
     tcase_add_test(tcase, a_missing_key_disables_the_account_loudly);
     tcase_add_test(tcase, at_the_maximum_for_five_minutes_is_told_and_told_over);
     tcase_add_test(tcase, an_open_intent_of_before_waits_and_is_settled_by_a_reading);
+    tcase_add_test(tcase, what_was_given_up_is_settled_at_once);
+    tcase_add_test(tcase, without_an_open_intent_nobody_waits_for_the_one_before);
+    tcase_add_test(tcase, a_journal_that_lost_something_makes_every_app_wait_and_accuses_nobody);
     tcase_add_test(tcase, a_human_change_while_we_were_down_is_seen);
     tcase_add_test(tcase, a_hold_of_the_journal_lasts_no_longer_than_configured);
     tcase_add_test(tcase, a_reading_asked_for_before_the_lease_says_nothing);

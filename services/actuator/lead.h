@@ -1,0 +1,86 @@
+/*
+ * lead: which accounts this actuator leads, kept over the command bus.
+ *
+ *   PREFIX:{act}:NAME:lease   owner, epoch, beat: one a configured account
+ *   PREFIX:{act}:accounts     NAME to the identity that GET /account told, fenced by its lease
+ *   PREFIX:{act}:members      the actuators that live
+ *
+ * Accounts are spread over the live actuators (members.h); two names of one Heroku account go
+ * together (groups.h). What falls to another is handed over once nothing is being written; a lease
+ * that nobody gives up is taken when it stood still for redis.lease.actuator_wait.
+ *
+ * Account numbers are indices into the configuration in force.
+ * Threads: the loop thread only.
+ */
+#ifndef DYN_ACTUATOR_LEAD_H
+#define DYN_ACTUATOR_LEAD_H
+
+#include "common/config.h"
+#include "common/leases.h"
+
+struct lead;
+
+struct lead_options {
+    const char *prefix;
+    const char *instance;
+    struct config_lease times;
+    void (*taken)(void *arg, size_t account, const struct lease_grant *grant);
+    /** Comes once after each `taken`. */
+    void (*lost)(void *arg, size_t account, const char *why);
+    /** Whether nobody else can write to the account under another name; told again and again. */
+    void (*clear)(void *arg, size_t account, bool clear);
+    /** Whether nothing is being written there. */
+    bool (*may_leave)(void *arg, size_t account);
+    void *arg;
+};
+
+/** NULL: no memory. */
+struct lead *lead_new(struct dyn_loop *loop, const struct config *config,
+                      const struct lead_options *options);
+void lead_free(struct lead *lead); /* after the bus */
+
+/** The command connection stands, or is lost. `bus` is used until then. */
+void lead_open(struct lead *lead, struct bus *bus, struct dyn_str run_id);
+void lead_close(struct lead *lead, const char *why);
+
+/** Another configuration: accounts are recognised by name. Leases of those that left are given up,
+ *  or left standing while something is being written there: ask before the core forgets it.
+ *  DYN_NOMEM: only a restart can help. */
+DYN_NODISCARD dyn_err lead_reload(struct lead *lead, const struct config *next);
+
+/** To be called every ACT_TICK_MS. */
+void lead_tick(struct lead *lead);
+
+/** Heroku told whose key it is; "": the key may not ask. Answered by `clear`, later. */
+void lead_identity(struct lead *lead, size_t account, struct dyn_str identity);
+
+/** What fences a command for the account. */
+struct lead_fence {
+    struct dyn_str key;   /* of the lease */
+    struct dyn_str owner; /* borrowed until it is lost */
+    struct dyn_str epoch_text;
+    uint64_t epoch;
+};
+/** False: not held. */
+bool lead_fence(const struct lead *lead, size_t account, struct lead_fence *out);
+/** The account that is held under this epoch; SIZE_MAX: none any more. Epochs of one lease differ,
+ *  hence the name as well. */
+size_t lead_find(const struct lead *lead, const char *name, uint64_t epoch);
+const char *lead_name(const struct lead *lead, size_t account);
+/** A Function said that the lease is another's. `lost` comes during the call. */
+void lead_fenced(struct lead *lead, size_t account);
+
+bool lead_is_held(const struct lead *lead, size_t account);
+/** The check to make right before a write leaves. */
+bool lead_may_write(const struct lead *lead, size_t account);
+/** Boot ms until which the account may be written to; INT64_MIN: not held. */
+int64_t lead_deadline_ms(const struct lead *lead, size_t account);
+/** The earliest of all that are held; INT64_MAX: none. */
+int64_t lead_first_deadline_ms(const struct lead *lead);
+
+/** Tell the others that we go, so that they know what falls to them. True: there are others. */
+bool lead_goodbye(struct lead *lead);
+/** Give every lease up as soon as `may_leave` agrees, then call `done` once. */
+void lead_leave(struct lead *lead, void (*done)(void *arg), void *arg);
+
+#endif
