@@ -1,10 +1,10 @@
 #include "actuator/actuator.h"
+#include "actuator/accounts.h"
 #include "actuator/core.h"
 #include "actuator/follow.h"
 #include "actuator/heroku.h"
 #include "actuator/journal.h"
 #include "actuator/kill_timer.h"
-#include "actuator/lead.h"
 #include "common/clock.h"
 
 #include <inttypes.h>
@@ -19,7 +19,7 @@ struct actuator {
     const struct config *config; /* in force: during a reload the service still has the old one */
     struct act_core *core;
     struct heroku *heroku;
-    struct lead *lead;
+    struct accounts *accounts;
     struct journal *journal;
     struct follow *follow;
     struct dyn_timer *ticker;
@@ -55,7 +55,7 @@ static void on_send(void *arg, const struct act_request *request)
 {
     struct actuator *actuator = arg;
     const struct config *config = actuator->config;
-    int64_t deadline = lead_deadline_ms(actuator->lead, request->account);
+    int64_t deadline = accounts_deadline_ms(actuator->accounts, request->account);
     int64_t soon = dyn_clock_boot_ms() + WRITE_WAIT_MS;
     actuator->requests->value++;
     if (request->kind == ACT_WRITE) {
@@ -187,13 +187,13 @@ static void on_actual(void *arg, size_t account, const struct actual *actual, bo
 static void on_fenced(void *arg, size_t account)
 {
     struct actuator *actuator = arg;
-    lead_fenced(actuator->lead, account);
+    accounts_fenced(actuator->accounts, account);
 }
 
 static void on_identity(void *arg, size_t account, struct dyn_str identity)
 {
     struct actuator *actuator = arg;
-    lead_identity(actuator->lead, account, identity);
+    accounts_identity(actuator->accounts, account, identity);
 }
 
 /* ---- events ---- */
@@ -208,13 +208,13 @@ static bool on_may_write(void *arg, uint64_t token)
 {
     const struct actuator *actuator = arg;
     size_t account = act_write_account(actuator->core, token);
-    return account != SIZE_MAX && lead_may_write(actuator->lead, account);
+    return account != SIZE_MAX && accounts_may_write(actuator->accounts, account);
 }
 
 /* Moved whenever the deadlines have: not to be killed for one that was put off or is gone. */
 static void kill_timer_move(struct actuator *actuator)
 {
-    int64_t deadline_ms = lead_first_deadline_ms(actuator->lead);
+    int64_t deadline_ms = accounts_first_deadline_ms(actuator->accounts);
     if (deadline_ms != actuator->kill_at_ms) {
         actuator->kill_at_ms = deadline_ms;
         kill_timer_set(deadline_ms);
@@ -341,7 +341,7 @@ static void drain_step(struct actuator *actuator)
     if (!actuator->leaving) {
         actuator->leaving = true;
         act_drain(actuator->core);
-        lead_leave(actuator->lead, on_left, actuator);
+        accounts_leave(actuator->accounts, on_left, actuator);
     }
     size_t writing = 0;
     for (size_t i = 0; i < actuator->config->accounts_count; i++) {
@@ -360,7 +360,7 @@ static void gauges_set(struct actuator *actuator)
     for (size_t i = 0; i < config->accounts_count; i++) {
         int64_t tokens = act_tokens(actuator->core, i);
         fewest = fewest < 0 || (tokens >= 0 && tokens < fewest) ? tokens : fewest;
-        led += lead_is_held(actuator->lead, i);
+        led += accounts_is_held(actuator->accounts, i);
     }
     actuator->led->value = led;
     actuator->tokens->value = (double)fewest;
@@ -370,7 +370,7 @@ static void on_tick(void *arg)
 {
     struct actuator *actuator = arg;
     struct act_now now = now_take();
-    lead_tick(actuator->lead);
+    accounts_tick(actuator->accounts);
     kill_timer_move(actuator);
     if (actuator->service->draining && now.boot_ms >= actuator->leave_at_ms) {
         drain_step(actuator);
@@ -452,10 +452,10 @@ static struct follow *follow_make(struct actuator *actuator, struct dyn_error *e
     return follow_new(service->loop, &options, error);
 }
 
-static struct lead *lead_make(struct actuator *actuator)
+static struct accounts *accounts_make(struct actuator *actuator)
 {
     const struct service *service = actuator->service;
-    struct lead_options options = {
+    struct accounts_options options = {
         .prefix = service->config->redis.prefix,
         .instance = service->instance,
         .times = service->config->redis.lease,
@@ -465,14 +465,14 @@ static struct lead *lead_make(struct actuator *actuator)
         .may_leave = on_may_leave,
         .arg = actuator,
     };
-    return lead_new(service->loop, service->config, &options);
+    return accounts_new(service->loop, service->config, &options);
 }
 
 static struct journal *journal_make(struct actuator *actuator)
 {
     struct journal_options options = {
         .prefix = actuator->service->config->redis.prefix,
-        .lead = actuator->lead,
+        .accounts = actuator->accounts,
         .entry = on_journal_entry,
         .loaded = on_journal_loaded,
         .begun = on_begun,
@@ -492,8 +492,8 @@ static dyn_err actuator_start(struct service *service, struct dyn_error *error)
     metrics_make(actuator, service->metrics);
     actuator->core = act_core_new(service->config, &effects, dyn_random(), now_take());
     actuator->heroku = heroku_new(service->loop, &heroku);
-    actuator->lead = lead_make(actuator);
-    actuator->journal = actuator->lead != NULL ? journal_make(actuator) : NULL;
+    actuator->accounts = accounts_make(actuator);
+    actuator->journal = actuator->accounts != NULL ? journal_make(actuator) : NULL;
     actuator->ticker = dyn_timer_new(service->loop, on_tick, actuator);
     actuator->unbegun = dyn_timer_new(service->loop, on_unbegun, actuator);
     if (actuator->core == NULL || actuator->heroku == NULL || actuator->journal == NULL ||
@@ -517,7 +517,7 @@ static void actuator_redis_ready(struct service *service, struct dyn_str run_id)
     struct actuator *actuator = service->state;
     follow_open(actuator->follow, service->bus);
     journal_open(actuator->journal, service->bus);
-    lead_open(actuator->lead, service->bus, run_id);
+    accounts_open(actuator->accounts, service->bus, run_id);
 }
 
 static void actuator_redis_lost(struct service *service, const char *why)
@@ -525,13 +525,14 @@ static void actuator_redis_lost(struct service *service, const char *why)
     struct actuator *actuator = service->state;
     follow_close(actuator->follow);
     journal_close(actuator->journal);
-    lead_close(actuator->lead, why);
+    accounts_close(actuator->accounts, why);
 }
 
 static void actuator_reload(struct service *service, struct config *next)
 {
     struct actuator *actuator = service->state;
-    if (!room_make(actuator, next->accounts_count) || lead_reload(actuator->lead, next) != DYN_OK ||
+    if (!room_make(actuator, next->accounts_count) ||
+        accounts_reload(actuator->accounts, next) != DYN_OK ||
         act_core_reload(actuator->core, next, now_take()) != DYN_OK) {
         /* One may hold the new tree and another the old one: only a start can help. */
         dyn_log(DYN_LOG_ERROR, "reload_failed", "msg=\"out of memory\"");
@@ -547,7 +548,7 @@ static void actuator_drain(struct service *service)
 {
     struct actuator *actuator = service->state;
     /* The others learn first what falls to them, so that nothing stands without a leader. */
-    bool others = lead_goodbye(actuator->lead);
+    bool others = accounts_goodbye(actuator->accounts);
     int64_t beat_ms = actuator->config->redis.lease.beat_ms;
     actuator->leave_at_ms = others ? dyn_clock_boot_ms() + beat_ms + beat_ms / 4 : INT64_MIN;
     on_tick(actuator);
@@ -561,7 +562,7 @@ static void actuator_stop(struct service *service)
     follow_free(actuator->follow);
     heroku_free(actuator->heroku);
     journal_free(actuator->journal);
-    lead_free(actuator->lead);
+    accounts_free(actuator->accounts);
     act_core_free(actuator->core);
     free(actuator->unbegun_tokens);
     free(actuator->key_missing);
@@ -576,7 +577,7 @@ static bool actuator_ready(struct service *service, struct dyn_buf *why)
         return false;
     }
     for (size_t i = 0; i < config->accounts_count; i++) {
-        if (lead_is_held(actuator->lead, i) && !actuator->key_missing[i] &&
+        if (accounts_is_held(actuator->accounts, i) && !actuator->key_missing[i] &&
             !act_account_usable(actuator->core, i)) {
             (void)dyn_buf_addf(why,
                                "account %s: its journal is not read, or Heroku refuses its key",
@@ -585,7 +586,7 @@ static bool actuator_ready(struct service *service, struct dyn_buf *why)
         }
     }
     for (size_t i = 0; i < config->accounts_count; i++) {
-        if (lead_is_held(actuator->lead, i)) {
+        if (accounts_is_held(actuator->accounts, i)) {
             (void)dyn_buf_addf(why, "%s%s", why->len == 0 ? "leads " : ", ",
                                config->accounts[i].name);
         }

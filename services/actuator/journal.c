@@ -28,7 +28,7 @@ struct question {
 static struct dyn_str key_make(const struct journal *journal, size_t account, char *out)
 {
     (void)snprintf(out, KEY_MAX, "%s:{act}:%s:journal", journal->prefix,
-                   lead_name(journal->options.lead, account));
+                   accounts_name(journal->options.accounts, account));
     return dyn_str_from(out);
 }
 
@@ -49,7 +49,7 @@ static bool ask(struct journal *journal, size_t account, uint64_t epoch, uint64_
     question->epoch = epoch;
     question->token = token;
     dyn_str_copy(question->account, sizeof question->account,
-                 dyn_str_from(lead_name(journal->options.lead, account)));
+                 dyn_str_from(accounts_name(journal->options.accounts, account)));
     if (journal->bus == NULL || bus_command(journal->bus, argv, argc, 0, fn, question) != DYN_OK) {
         free(question);
         return false;
@@ -60,7 +60,7 @@ static bool ask(struct journal *journal, size_t account, uint64_t epoch, uint64_
 /* The account that an answer is for; SIZE_MAX when its lease is of another time. */
 static size_t account_of(const struct question *question)
 {
-    return lead_find(question->journal->options.lead, question->account, question->epoch);
+    return accounts_find(question->journal->options.accounts, question->account, question->epoch);
 }
 
 /* ---- loading ---- */
@@ -74,7 +74,7 @@ static void entry_read(struct journal *journal, size_t account, struct dyn_str b
         journal->options.entry(journal->options.arg, account, &intent);
     } else {
         dyn_log(DYN_LOG_WARN, "journal_entry_malformed", "account=%s",
-                dyn_log_quoted(lead_name(journal->options.lead, account)));
+                dyn_log_quoted(accounts_name(journal->options.accounts, account)));
     }
 }
 
@@ -104,9 +104,9 @@ static void on_loaded(void *arg, dyn_err err, const struct bus_reply *reply)
 void journal_load(struct journal *journal, size_t account)
 {
     char key[KEY_MAX];
-    struct lead_fence fence;
+    struct accounts_fence fence;
     struct dyn_str argv[] = {DYN_STR("HGETALL"), key_make(journal, account, key)};
-    if (lead_fence(journal->options.lead, account, &fence) &&
+    if (accounts_fence(journal->options.accounts, account, &fence) &&
         !ask(journal, account, fence.epoch, 0, argv, 2, on_loaded) && journal->bus != NULL) {
         bus_reset(journal->bus, "the journal cannot be read");
     }
@@ -164,11 +164,11 @@ static void on_begun(void *arg, dyn_err err, const struct bus_reply *reply)
 dyn_err journal_begin(struct journal *journal, size_t account, uint64_t token,
                       const struct intent *intent)
 {
-    struct lead_fence fence;
+    struct accounts_fence fence;
     char key[KEY_MAX];
     char field[NUMBER_MAX];
     struct dyn_buf bytes;
-    if (!lead_fence(journal->options.lead, account, &fence)) {
+    if (!accounts_fence(journal->options.accounts, account, &fence)) {
         return DYN_CLOSED;
     }
     dyn_buf_init(&bytes, DYN_ENTRY_MAX);
@@ -198,21 +198,21 @@ static void on_ended(void *arg, dyn_err err, const struct bus_reply *reply)
     }
     size_t account = account_of(&question);
     if (err == DYN_FENCED && account != SIZE_MAX) {
-        lead_fenced(question.journal->options.lead, account);
+        accounts_fenced(question.journal->options.accounts, account);
     }
 }
 
 void journal_end(struct journal *journal, size_t account, const struct intent *intent,
                  const struct action *action)
 {
-    struct lead_fence fence;
+    struct accounts_fence fence;
     char key[KEY_MAX];
     char actions[KEY_MAX];
     char field[NUMBER_MAX];
     char actions_max[NUMBER_MAX];
     struct dyn_buf bytes;
     struct dyn_buf action_bytes;
-    if (!lead_fence(journal->options.lead, account, &fence)) {
+    if (!accounts_fence(journal->options.accounts, account, &fence)) {
         return;
     }
     dyn_buf_init(&bytes, DYN_ENTRY_MAX);

@@ -1,6 +1,6 @@
 /*
  * journal: what was asked of Heroku and what became of it, in Redis, by the Functions dyn_act_begin
- * and dyn_act_end. Each command is fenced by the lease of its account (lead.h).
+ * and dyn_act_end. Each command is fenced by the lease of its account (accounts.h).
  *
  *   PREFIX:{act}:ACCOUNT:journal  one field a controller (its id in hex): its last intent
  *   PREFIX:actions                what was done
@@ -13,7 +13,7 @@
 #ifndef DYN_ACTUATOR_JOURNAL_H
 #define DYN_ACTUATOR_JOURNAL_H
 
-#include "actuator/lead.h"
+#include "actuator/accounts.h"
 #include "common/bus.h"
 
 #define JOURNAL_ACTIONS_MAX 10000 /* entries kept in PREFIX:actions, about */
@@ -22,7 +22,7 @@ struct journal;
 
 struct journal_options {
     const char *prefix;
-    struct lead *lead;
+    struct accounts *accounts;
     void (*entry)(void *arg, size_t account, const struct intent *intent);
     /** After the entries, while the lease of then is still held. */
     void (*loaded)(void *arg, size_t account);

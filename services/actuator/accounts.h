@@ -1,5 +1,5 @@
 /*
- * lead: which accounts this actuator leads, kept over the command bus.
+ * accounts: which accounts this actuator leads, kept over the command bus.
  *
  *   PREFIX:{act}:NAME:lease   owner, epoch, beat: one a configured account
  *   PREFIX:{act}:accounts     NAME to the identity that GET /account told, fenced by its lease
@@ -12,15 +12,15 @@
  * Account numbers are indices into the configuration in force.
  * Threads: the loop thread only.
  */
-#ifndef DYN_ACTUATOR_LEAD_H
-#define DYN_ACTUATOR_LEAD_H
+#ifndef DYN_ACTUATOR_ACCOUNTS_H
+#define DYN_ACTUATOR_ACCOUNTS_H
 
 #include "common/config.h"
 #include "common/leases.h"
 
-struct lead;
+struct accounts;
 
-struct lead_options {
+struct accounts_options {
     const char *prefix;
     const char *instance;
     struct config_lease times;
@@ -35,52 +35,52 @@ struct lead_options {
 };
 
 /** NULL: no memory. */
-struct lead *lead_new(struct dyn_loop *loop, const struct config *config,
-                      const struct lead_options *options);
-void lead_free(struct lead *lead); /* after the bus */
+struct accounts *accounts_new(struct dyn_loop *loop, const struct config *config,
+                              const struct accounts_options *options);
+void accounts_free(struct accounts *accounts); /* after the bus */
 
 /** The command connection stands, or is lost. `bus` is used until then. */
-void lead_open(struct lead *lead, struct bus *bus, struct dyn_str run_id);
-void lead_close(struct lead *lead, const char *why);
+void accounts_open(struct accounts *accounts, struct bus *bus, struct dyn_str run_id);
+void accounts_close(struct accounts *accounts, const char *why);
 
 /** Another configuration: accounts are recognised by name. Leases of those that left are given up,
  *  or left standing while something is being written there: ask before the core forgets it.
  *  DYN_NOMEM: only a restart can help. */
-DYN_NODISCARD dyn_err lead_reload(struct lead *lead, const struct config *next);
+DYN_NODISCARD dyn_err accounts_reload(struct accounts *accounts, const struct config *next);
 
 /** To be called every ACT_TICK_MS. */
-void lead_tick(struct lead *lead);
+void accounts_tick(struct accounts *accounts);
 
 /** Heroku told whose key it is; "": the key may not ask. Answered by `clear`, later. */
-void lead_identity(struct lead *lead, size_t account, struct dyn_str identity);
+void accounts_identity(struct accounts *accounts, size_t account, struct dyn_str identity);
 
 /** What fences a command for the account. */
-struct lead_fence {
+struct accounts_fence {
     struct dyn_str key;   /* of the lease */
     struct dyn_str owner; /* borrowed until it is lost */
     struct dyn_str epoch_text;
     uint64_t epoch;
 };
 /** False: not held. */
-bool lead_fence(const struct lead *lead, size_t account, struct lead_fence *out);
+bool accounts_fence(const struct accounts *accounts, size_t account, struct accounts_fence *out);
 /** The account that is held under this epoch; SIZE_MAX: none any more. Epochs of one lease differ,
  *  hence the name as well. */
-size_t lead_find(const struct lead *lead, const char *name, uint64_t epoch);
-const char *lead_name(const struct lead *lead, size_t account);
+size_t accounts_find(const struct accounts *accounts, const char *name, uint64_t epoch);
+const char *accounts_name(const struct accounts *accounts, size_t account);
 /** A Function said that the lease is another's. `lost` comes during the call. */
-void lead_fenced(struct lead *lead, size_t account);
+void accounts_fenced(struct accounts *accounts, size_t account);
 
-bool lead_is_held(const struct lead *lead, size_t account);
+bool accounts_is_held(const struct accounts *accounts, size_t account);
 /** The check to make right before a write leaves. */
-bool lead_may_write(const struct lead *lead, size_t account);
+bool accounts_may_write(const struct accounts *accounts, size_t account);
 /** Boot ms until which the account may be written to; INT64_MIN: not held. */
-int64_t lead_deadline_ms(const struct lead *lead, size_t account);
+int64_t accounts_deadline_ms(const struct accounts *accounts, size_t account);
 /** The earliest of all that are held; INT64_MAX: none. */
-int64_t lead_first_deadline_ms(const struct lead *lead);
+int64_t accounts_first_deadline_ms(const struct accounts *accounts);
 
 /** Tell the others that we go, so that they know what falls to them. True: there are others. */
-bool lead_goodbye(struct lead *lead);
+bool accounts_goodbye(struct accounts *accounts);
 /** Give every lease up as soon as `may_leave` agrees, then call `done` once. */
-void lead_leave(struct lead *lead, void (*done)(void *arg), void *arg);
+void accounts_leave(struct accounts *accounts, void (*done)(void *arg), void *arg);
 
 #endif
