@@ -8,6 +8,7 @@
 
 #define KEY_MAX 320
 #define RUN_ID_MAX 64
+#define KEPT_MAX_MS 1000 /* that long replicas may take; what waits behind it waits as well */
 
 struct kept { /* a lease, and what the shell knows of it */
     char key[KEY_MAX];
@@ -46,15 +47,27 @@ static void step(struct leases *leases, size_t index); /* an answer asks for the
 
 /* ---- questions ---- */
 
+/* What counts only once replicas have it. Not longer than a renewal has time for. */
+static dyn_err command_kept(struct leases *leases, const struct dyn_str *argv, size_t argc,
+                            bus_fn *fn, void *arg)
+{
+    int64_t wait_ms = leases->options.times.renew_ms;
+    wait_ms = wait_ms < KEPT_MAX_MS ? wait_ms : KEPT_MAX_MS;
+    return bus_command_kept(leases->bus, argv, argc, wait_ms, fn, arg);
+}
+
 static bool ask(struct leases *leases, size_t index, const struct dyn_str *argv, size_t argc,
-                bus_fn *fn)
+                bool kept, bus_fn *fn)
 {
     struct question *question = malloc(sizeof *question);
     if (question == NULL) {
         return false;
     }
     *question = (struct question){leases, index, leases->kept[index]->generation};
-    if (leases->bus == NULL || bus_command(leases->bus, argv, argc, 0, fn, question) != DYN_OK) {
+    dyn_err err = leases->bus == NULL ? DYN_CLOSED
+                  : kept              ? command_kept(leases, argv, argc, fn, question)
+                                      : bus_command(leases->bus, argv, argc, 0, fn, question);
+    if (err != DYN_OK) {
         free(question);
         return false;
     }
@@ -130,7 +143,7 @@ static void look(struct leases *leases, size_t index)
     struct kept *kept = leases->kept[index];
     struct dyn_str argv[] = {DYN_STR("HMGET"), dyn_str_from(kept->key), DYN_STR("owner"),
                              DYN_STR("epoch"), DYN_STR("beat")};
-    if (!ask(leases, index, argv, 5, looked)) {
+    if (!ask(leases, index, argv, 5, false, looked)) {
         lease_unseen(&kept->core, dyn_clock_boot_ms());
     }
 }
@@ -179,7 +192,7 @@ static void take(struct leases *leases, size_t index)
                              dyn_str_from(kept->core.seen_epoch),
                              dyn_str_from(kept->core.seen_beat),
                              dyn_str_from(leases->run_id)};
-    if (!ask(leases, index, argv, 8, taken)) {
+    if (!ask(leases, index, argv, 8, true, taken)) {
         (void)lease_taken(&kept->core, LEASE_UNSURE, dyn_clock_boot_ms());
     }
 }
@@ -205,7 +218,7 @@ static void renew(struct leases *leases, size_t index)
     struct dyn_str argv[] = {
         DYN_STR("FCALL"),        DYN_STR("dyn_renew"),        DYN_STR("1"),
         dyn_str_from(kept->key), dyn_str_from(leases->owner), dyn_str_from(kept->epoch)};
-    if (!ask(leases, index, argv, 6, renewed)) {
+    if (!ask(leases, index, argv, 6, true, renewed)) {
         (void)lease_renewed(&kept->core, LEASE_UNSURE, dyn_clock_boot_ms());
     }
 }
@@ -255,7 +268,7 @@ static void give_up(struct leases *leases, size_t index)
     struct dyn_str argv[] = {
         DYN_STR("FCALL"),        DYN_STR("dyn_release"),      DYN_STR("1"),
         dyn_str_from(kept->key), dyn_str_from(leases->owner), dyn_str_from(kept->epoch)};
-    if (!ask(leases, index, argv, 6, left)) {
+    if (!ask(leases, index, argv, 6, false, left)) {
         lease_left(&kept->core, dyn_clock_boot_ms());
     }
     lost(leases, index, "given up");

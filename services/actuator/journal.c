@@ -7,6 +7,7 @@
 #define KEY_MAX 320
 #define PREFIX_MAX 80 /* config.h allows 64 */
 #define NUMBER_MAX 24
+#define KEPT_MS 1000 /* that long replicas may take to have an intent */
 
 struct journal {
     struct journal_options options;
@@ -39,7 +40,7 @@ static struct dyn_str field_make(uint64_t controller, char *out)
 }
 
 static bool ask(struct journal *journal, size_t account, uint64_t epoch, uint64_t token,
-                const struct dyn_str *argv, size_t argc, bus_fn *fn)
+                const struct dyn_str *argv, size_t argc, bool kept, bus_fn *fn)
 {
     struct question *question = malloc(sizeof *question);
     if (question == NULL) {
@@ -50,7 +51,10 @@ static bool ask(struct journal *journal, size_t account, uint64_t epoch, uint64_
     question->token = token;
     dyn_str_copy(question->account, sizeof question->account,
                  dyn_str_from(accounts_name(journal->options.accounts, account)));
-    if (journal->bus == NULL || bus_command(journal->bus, argv, argc, 0, fn, question) != DYN_OK) {
+    dyn_err err = journal->bus == NULL ? DYN_CLOSED
+                  : kept ? bus_command_kept(journal->bus, argv, argc, KEPT_MS, fn, question)
+                         : bus_command(journal->bus, argv, argc, 0, fn, question);
+    if (err != DYN_OK) {
         free(question);
         return false;
     }
@@ -107,7 +111,7 @@ void journal_load(struct journal *journal, size_t account)
     struct accounts_fence fence;
     struct dyn_str argv[] = {DYN_STR("HGETALL"), key_make(journal, account, key)};
     if (accounts_fence(journal->options.accounts, account, &fence) &&
-        !ask(journal, account, fence.epoch, 0, argv, 2, on_loaded) && journal->bus != NULL) {
+        !ask(journal, account, fence.epoch, 0, argv, 2, false, on_loaded) && journal->bus != NULL) {
         bus_reset(journal->bus, "the journal cannot be read");
     }
 }
@@ -183,7 +187,7 @@ dyn_err journal_begin(struct journal *journal, size_t account, uint64_t token,
                              field_make(intent->controller, field),
                              dyn_buf_str(&bytes)};
     bool sent = dyn_buf_result(&bytes) == DYN_OK && ask(journal, account, fence.epoch, token, argv,
-                                                        sizeof argv / sizeof *argv, on_begun);
+                                                        sizeof argv / sizeof *argv, true, on_begun);
     dyn_buf_fini(&bytes);
     return sent ? DYN_OK : DYN_CLOSED;
 }
@@ -236,7 +240,8 @@ void journal_end(struct journal *journal, size_t account, const struct intent *i
                              dyn_buf_str(&action_bytes),
                              dyn_str_from(actions_max)};
     if (dyn_buf_result(&bytes) == DYN_OK && dyn_buf_result(&action_bytes) == DYN_OK) {
-        (void)ask(journal, account, fence.epoch, 0, argv, sizeof argv / sizeof *argv, on_ended);
+        (void)ask(journal, account, fence.epoch, 0, argv, sizeof argv / sizeof *argv, false,
+                  on_ended);
     }
     dyn_buf_fini(&bytes);
     dyn_buf_fini(&action_bytes);
