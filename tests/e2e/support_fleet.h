@@ -27,9 +27,10 @@
 #define FLEET_KEY_A FLEET_CANARY "a-7f3d"
 #define FLEET_KEY_B FLEET_CANARY "b-91c2"
 /* `redis.lease` of a fleet that says nothing of its own: about a tenth of the built-in times, so
- * that take-overs take no longer than they must. */
+ * that take-overs take no longer than they must; but an actuator that a loaded machine holds up for
+ * longer than `hold` is killed. */
 #define FLEET_LEASE \
-    "{renew: 0.3, estimator_wait: 1, hold: 1.2, actuator_wait: 2, beat: 0.25, gone: 1}"
+    "{renew: 0.3, estimator_wait: 1, hold: 3, actuator_wait: 4, beat: 0.25, gone: 1}"
 /* Two accounts; apps follow. */
 #define FLEET_ACCOUNTS                                                       \
     "{'accounts': [{'email': 'a@example.com', 'keys': ['" FLEET_KEY_A "']}," \

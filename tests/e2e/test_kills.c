@@ -172,11 +172,9 @@ START_TEST(a_second_estimator_and_actuator_take_over_and_the_first_ones_come_bac
     fleet_await_ready(fleet, FLEET_ACTUATOR);
     fleet_await_printed(fleet, FLEET_ESTIMATOR, "event=lease_given_up", 1); /* of two partitions */
     (void)await_fall("a second of each");
-    int taken = fleet_printed(fleet, FLEET_ACTUATOR, "event=lease_taken");
     fleet_kill(fleet, FLEET_ESTIMATOR);
     fleet_kill(fleet, FLEET_ACTUATOR);
     fleet_await_printed(fleet, FLEET_ESTIMATOR, "event=leading", 4); /* both, one, and it again */
-    fleet_await_printed(fleet, FLEET_ACTUATOR, "event=lease_taken", taken + 1);
     (void)await_fall("the death of the second ones");
     printf("kills: %zu targets equal when folded again, ", judge_replay(fleet));
     printf("%zu of them may lower\n", judge_targets(fleet));
