@@ -2,8 +2,10 @@
 
 #include "collector/outbox.h"
 #include "collector/poller.h"
+#include "collector/schedule.h"
 
 #include "common/clock.h"
+#include "common/peers.h"
 
 #include <inttypes.h>
 
@@ -11,6 +13,7 @@ enum {
     MEASURE_MS = 1000,
     DRAIN_READINGS_MS = 4000, /* then readings under way are given up */
     DRAIN_MS = 8000,          /* then what is queued is given up; a service has 10 s */
+    DRAIN_LOOK_MS = 20,
     KEY_MAX = DYN_NAME_MAX + 32,
     ENTRY_BYTES_FIRST = 128, /* a guess at an entry until some were sent */
     ENTRY_OVERHEAD = 32,     /* what Redis keeps besides the message */
@@ -30,6 +33,7 @@ struct measures {
     struct metric *ended[SAMPLE_STATUS_COUNT];
     struct metric *skipped;
     struct metric *late;
+    struct metric *members;
     struct metric *inputs;
     struct metric *disabled;
     struct metric *reading;
@@ -43,6 +47,9 @@ struct measures {
 struct collector {
     struct service *service;
     struct http_client *http;
+    struct peers *peers;
+    char member[DYN_NAME_MAX]; /* our name, of this process alone */
+    bool sharing;              /* the membership was known once */
     struct poller *poller;
     struct outbox *outbox;
     struct dyn_timer *outbox_timer;
@@ -109,7 +116,9 @@ static void drain_check(struct collector *collector)
     int64_t drained_ms = dyn_loop_now_ms(service->loop) - collector->drain_ms;
     uint32_t queued = outbox_counts(collector->outbox)->queued;
     bool read = poller_counts(collector->poller)->reading == 0 || drained_ms > DRAIN_READINGS_MS;
-    if (read && (queued == 0 || drained_ms > DRAIN_MS)) {
+    /* The goodbye is unanswered, or the queue's last batch. */
+    bool asked = bus_is_ready(service->bus) && bus_pending(service->bus) > 0;
+    if (read && ((queued == 0 && !asked) || drained_ms > DRAIN_MS)) {
         dyn_log(queued == 0 ? DYN_LOG_INFO : DYN_LOG_ERROR, "drained", "unsent=%" PRIu32, queued);
         service_stop(collector->service, queued == 0 ? 0 : 1);
     }
@@ -167,6 +176,53 @@ static void input_disabled(void *arg, const struct poller_input *of, const char 
     service_event(collector->service, &event);
 }
 
+/* ---- which inputs are ours ---- */
+
+static bool input_owned(void *arg, uint64_t series)
+{
+    const struct collector *collector = arg;
+    return members_owns(peers_members(collector->peers), series);
+}
+
+/* Inputs that were another's have waited for their detection: they are read at once. When nobody
+ * else is there at our start, all are ours, and they are spread. */
+static void members_changed(void *arg)
+{
+    struct collector *collector = arg;
+    const struct poller_counts *counts = poller_counts(collector->poller);
+    size_t members = members_count(peers_members(collector->peers));
+    bool begins_alone = !collector->sharing && members == 1;
+    uint64_t taken = counts->taken;
+    uint64_t let_go = counts->let_go;
+    collector->sharing = true;
+    if (poller_share(collector->poller, collector->service->config,
+                     begins_alone ? SCHEDULE_FIRST_MS : SCHEDULE_TAKEN_MS) != DYN_OK) {
+        dyn_log(DYN_LOG_ERROR, "share_incomplete", "msg=%s",
+                dyn_log_quoted("no memory for some of the inputs: they are not read"));
+    }
+    dyn_log(DYN_LOG_INFO, "inputs_shared",
+            "members=%zu inputs=%" PRIu32 " taken=%" PRIu64 " let_go=%" PRIu64, members,
+            counts->inputs, counts->taken - taken, counts->let_go - let_go);
+}
+
+static dyn_err peers_make(struct collector *collector)
+{
+    const struct service *service = collector->service;
+    const struct config_redis *redis = &service->config->redis;
+    char key[KEY_MAX];
+    (void)snprintf(key, sizeof key, "%s:{col}:members", redis->prefix);
+    collector->peers = peers_new(service->loop, &(struct peers_options){
+                                                    .key = key,
+                                                    .self = collector->member,
+                                                    .text = service->instance,
+                                                    .beat_ms = redis->lease.beat_ms,
+                                                    .gone_ms = redis->lease.gone_ms,
+                                                    .changed = members_changed,
+                                                    .arg = collector,
+                                                });
+    return collector->peers != NULL ? DYN_OK : DYN_NOMEM;
+}
+
 /* ---- measures ---- */
 
 static void measures_make(struct collector *collector)
@@ -184,6 +240,8 @@ static void measures_make(struct collector *collector)
                                  "Turns that could not begin in time.");
     m->late = metrics_gauge(metrics, "dynosaur_poll_late_seconds", "",
                             "How late the last reading began.");
+    m->members = metrics_gauge(metrics, "dynosaur_members", "",
+                               "Collectors that share the inputs; 0: not known yet.");
     m->inputs = metrics_gauge(metrics, "dynosaur_inputs", "", "Inputs read here.");
     m->disabled = metrics_gauge(metrics, "dynosaur_inputs_disabled", "",
                                 "Inputs whose source cannot be set up.");
@@ -211,6 +269,7 @@ static void collector_measure(void *arg)
     }
     m->skipped->value = (double)polled->skipped;
     m->late->value = (double)polled->late_ms / 1000;
+    m->members->value = (double)members_count(peers_members(collector->peers));
     m->inputs->value = polled->inputs;
     m->disabled->value = polled->disabled;
     m->reading->value = polled->reading;
@@ -239,11 +298,8 @@ static dyn_err outbox_make(struct collector *collector)
 {
     const struct service *service = collector->service;
     uint32_t partitions = service->config->redis.partitions;
-    char member[DYN_NAME_MAX];
-    (void)snprintf(member, sizeof member, "%.100s-%08" PRIx32, service->instance,
-                   (uint32_t)dyn_random());
     struct outbox_options options = {
-        .member = dyn_str_from(member),
+        .member = dyn_str_from(collector->member),
         .partitions = partitions,
         .linger_ms = OUTBOX_LINGER_MS,
         .age_max_ms = age_max_ms(service->config),
@@ -274,17 +330,21 @@ static dyn_err collector_start(struct service *service, struct dyn_error *error)
     collector->service = service;
     collector->outbox_armed_ms = INT64_MAX;
     collector->entry_bytes = ENTRY_BYTES_FIRST;
+    (void)snprintf(collector->member, sizeof collector->member, "%.100s-%08" PRIx32,
+                   service->instance, (uint32_t)dyn_random());
     struct http_client_options http = {.connections_max = 0};
     collector->http = http_client_new(service->loop, &http);
     collector->outbox_timer = dyn_timer_new(service->loop, outbox_fired, collector);
     collector->measure_timer = dyn_timer_new(service->loop, collector_measure, collector);
     if (collector->http == NULL || collector->outbox_timer == NULL ||
-        collector->measure_timer == NULL || outbox_make(collector) != DYN_OK) {
+        collector->measure_timer == NULL || outbox_make(collector) != DYN_OK ||
+        peers_make(collector) != DYN_OK) {
         return dyn_error_set(error, DYN_NOMEM, "no memory for the collector");
     }
     struct poller_options options = {
         .loop = service->loop,
         .http = collector->http,
+        .owns = input_owned,
         .sample = input_sample,
         .disabled = input_disabled,
         .arg = collector,
@@ -304,6 +364,7 @@ static void collector_redis_ready(struct service *service, struct dyn_str run_id
     struct collector *collector = service->state;
     (void)run_id; /* what is unanswered is sent again, whichever server answers */
     outbox_online(collector->outbox, true);
+    peers_open(collector->peers, service->bus);
     collector_pump(collector);
 }
 
@@ -312,6 +373,7 @@ static void collector_redis_lost(struct service *service, const char *why)
     struct collector *collector = service->state;
     (void)why;
     outbox_online(collector->outbox, false);
+    peers_close(collector->peers); /* what is ours stays ours: its values wait in the queue */
 }
 
 static void collector_reload(struct service *service, struct config *next)
@@ -330,7 +392,9 @@ static void collector_drain(struct service *service)
     struct collector *collector = service->state;
     collector->drain_ms = dyn_loop_now_ms(service->loop);
     poller_stop(collector->poller);
+    peers_leave(collector->peers);
     collector_pump(collector);
+    dyn_timer_start(collector->measure_timer, DRAIN_LOOK_MS, DRAIN_LOOK_MS);
 }
 
 static void collector_stop(struct service *service)
@@ -339,6 +403,7 @@ static void collector_stop(struct service *service)
     poller_free(collector->poller);
     http_client_free(collector->http);
     outbox_free(collector->outbox);
+    peers_free(collector->peers);
     dyn_timer_free(collector->outbox_timer);
     dyn_timer_free(collector->measure_timer);
     free(collector->ways);
@@ -348,6 +413,10 @@ static bool collector_ready(struct service *service, struct dyn_buf *why)
 {
     struct collector *collector = service->state;
     const struct poller_counts *counts = poller_counts(collector->poller);
+    if (!members_known(peers_members(collector->peers))) {
+        dyn_buf_addf(why, "the other collectors are not known yet");
+        return false;
+    }
     if (counts->inputs > 0 && counts->disabled == counts->inputs) {
         dyn_buf_addf(why, "every input is disabled");
         return false;

@@ -15,6 +15,7 @@ struct entry {
     struct poller_input of;
     struct source_host *host; /* NULL: the slot is free */
     bool told;                /* that it is disabled */
+    bool leaving; /* not ours any more; goes at its next turn, so that the reading under way ends */
 };
 
 struct poller {
@@ -29,6 +30,17 @@ struct poller {
     bool expiring; /* the schedule has closed the reading itself */
     struct poller_counts counts;
 };
+
+static void entry_remove(struct poller *poller, uint32_t slot)
+{
+    struct entry *entry = &poller->entries[slot];
+    struct schedule_event event = {.kind = SCHEDULE_REMOVE, .slot = slot};
+    (void)schedule_step(poller->schedule, &event, dyn_loop_now_ms(poller->options.loop), NULL, 0);
+    poller->counts.reading -= source_host_reading(entry->host) ? 1 : 0;
+    poller->counts.stray += source_host_stray_answers(entry->host);
+    source_host_free(entry->host);
+    *entry = (struct entry){.host = NULL};
+}
 
 /* ---- the timer ---- */
 
@@ -69,6 +81,10 @@ static void poller_apply(struct poller *poller, const struct schedule_effect *ef
 {
     struct source_host *host = poller->entries[effect->slot].host;
     DYN_ASSERT(host != NULL);
+    if (effect->kind == SCHEDULE_POLL && poller->entries[effect->slot].leaving) {
+        entry_remove(poller, effect->slot);
+        return;
+    }
     poller->counts.late_ms = effect->late_ms;
     switch (effect->kind) {
     case SCHEDULE_POLL:
@@ -154,7 +170,7 @@ const struct poller_counts *poller_counts(struct poller *poller)
     return &poller->counts;
 }
 
-/* ---- a new configuration ---- */
+/* ---- a new configuration, or other inputs ---- */
 
 struct wanted {
     struct poller_input of;
@@ -169,33 +185,59 @@ static int wanted_compare(const void *a, const void *b)
            (left->of.input->series < right->of.input->series);
 }
 
-/* All inputs of a configuration by their series. NULL: none, or no memory. */
-static struct wanted *wanted_list(const struct config *config, size_t *out_count)
+/* Calls `each` with every input of a configuration. */
+static void inputs_walk(const struct config *config,
+                        void (*each)(void *arg, struct poller_input of), void *arg)
 {
-    size_t count = 0;
-    struct wanted *list = NULL;
-    for (int pass = 0; pass < 2; pass++) {
-        size_t at = 0;
-        for (size_t a = 0; a < config->apps_count; a++) {
-            const struct config_app *app = &config->apps[a];
-            for (size_t c = 0; c < app->controllers_count; c++) {
-                const struct config_controller *controller = &app->controllers[c];
-                for (size_t i = 0; i < controller->inputs_count; i++, at++) {
-                    if (list != NULL) {
-                        list[at].of =
-                            (struct poller_input){app, controller, &controller->inputs[i]};
-                    }
-                }
+    for (size_t a = 0; a < config->apps_count; a++) {
+        const struct config_app *app = &config->apps[a];
+        for (size_t c = 0; c < app->controllers_count; c++) {
+            const struct config_controller *controller = &app->controllers[c];
+            for (size_t i = 0; i < controller->inputs_count; i++) {
+                each(arg, (struct poller_input){app, controller, &controller->inputs[i]});
             }
         }
-        count = at;
-        list = list == NULL && count > 0 ? calloc(count, sizeof *list) : list;
     }
-    if (list != NULL) {
-        qsort(list, count, sizeof *list, wanted_compare);
+}
+
+struct wanted_inputs {
+    const struct poller *poller;
+    struct wanted *list; /* NULL: they are only counted */
+    size_t count;
+};
+
+static void wanted_count(void *arg, struct poller_input of)
+{
+    struct wanted_inputs *wanted = arg;
+    (void)of;
+    wanted->count++;
+}
+
+static void wanted_add(void *arg, struct poller_input of)
+{
+    struct wanted_inputs *wanted = arg;
+    const struct poller_options *options = &wanted->poller->options;
+    if (options->owns == NULL || options->owns(options->arg, of.input->series)) {
+        wanted->list[wanted->count++].of = of;
     }
-    *out_count = count;
-    return list;
+}
+
+/* The inputs of a configuration that are ours, by their series; freed by the caller. */
+static dyn_err wanted_list(const struct poller *poller, const struct config *config,
+                           struct wanted **out_list, size_t *out_count)
+{
+    struct wanted_inputs wanted = {.poller = poller};
+    inputs_walk(config, wanted_count, &wanted);
+    wanted.list = calloc(wanted.count + 1, sizeof *wanted.list);
+    if (wanted.list == NULL) {
+        return DYN_NOMEM;
+    }
+    wanted.count = 0;
+    inputs_walk(config, wanted_add, &wanted);
+    qsort(wanted.list, wanted.count, sizeof *wanted.list, wanted_compare);
+    *out_list = wanted.list;
+    *out_count = wanted.count;
+    return DYN_OK;
 }
 
 static struct wanted *wanted_find(struct wanted *list, size_t count, uint64_t series)
@@ -220,18 +262,6 @@ static void entry_tell(struct poller *poller, struct entry *entry)
         poller->options.disabled(poller->options.arg, &entry->of, why);
     }
     entry->told = why != NULL;
-    poller->counts.disabled += entry->told ? 1 : 0;
-}
-
-static void entry_remove(struct poller *poller, uint32_t slot)
-{
-    struct entry *entry = &poller->entries[slot];
-    struct schedule_event event = {.kind = SCHEDULE_REMOVE, .slot = slot};
-    (void)schedule_step(poller->schedule, &event, dyn_loop_now_ms(poller->options.loop), NULL, 0);
-    poller->counts.reading -= source_host_reading(entry->host) ? 1 : 0;
-    poller->counts.stray += source_host_stray_answers(entry->host);
-    source_host_free(entry->host);
-    *entry = (struct entry){.host = NULL};
 }
 
 /* Keep what is still wanted as it is, and let the rest go. */
@@ -249,10 +279,33 @@ static void entries_keep(struct poller *poller, struct wanted *list, size_t coun
         }
         wanted->there = true;
         entry->of = wanted->of;
+        entry->leaving = false;
         if (source_host_reload(entry->host, wanted->of.app, wanted->of.input)) {
             poller_done(poller, slot);
         }
         entry_tell(poller, entry);
+    }
+}
+
+/* Leave what stays ours as it is, and let the rest go. */
+static void entries_let_go(struct poller *poller, struct wanted *list, size_t count)
+{
+    for (uint32_t slot = 0; slot < poller->entries_count; slot++) {
+        struct entry *entry = &poller->entries[slot];
+        if (entry->host == NULL) {
+            continue;
+        }
+        struct wanted *wanted = wanted_find(list, count, source_input(entry->host)->series);
+        bool reading = source_host_reading(entry->host);
+        poller->counts.let_go += wanted == NULL && !entry->leaving;
+        if ((wanted == NULL || entry->leaving) && !reading) {
+            entry_remove(poller, slot); /* one that comes back is read at once, as any other */
+            continue;
+        }
+        entry->leaving = wanted == NULL;
+        if (wanted != NULL) {
+            wanted->there = true;
+        }
     }
 }
 
@@ -274,7 +327,8 @@ static dyn_err entries_reserve(struct poller *poller, size_t count)
     return DYN_OK;
 }
 
-static dyn_err entry_add(struct poller *poller, uint32_t slot, const struct wanted *wanted)
+static dyn_err entry_add(struct poller *poller, uint32_t slot, const struct wanted *wanted,
+                         int64_t first_ms)
 {
     const struct config_input *input = wanted->of.input;
     struct entry *entry = &poller->entries[slot];
@@ -287,15 +341,30 @@ static dyn_err entry_add(struct poller *poller, uint32_t slot, const struct want
     struct schedule_event event = {.kind = SCHEDULE_ADD,
                                    .slot = slot,
                                    .series = input->series,
-                                   .interval_ms = input->interval_ms};
+                                   .interval_ms = input->interval_ms,
+                                   .first_ms = first_ms};
     (void)schedule_step(poller->schedule, &event, dyn_loop_now_ms(poller->options.loop), NULL, 0);
     entry_tell(poller, entry);
     return DYN_OK;
 }
 
-static dyn_err entries_add(struct poller *poller, const struct wanted *list, size_t count)
+/* How many slots are needed: those that are taken stay, also of inputs that are leaving. */
+static size_t slots_needed(const struct poller *poller, const struct wanted *list, size_t count)
 {
-    dyn_err err = entries_reserve(poller, count);
+    size_t needed = 0;
+    for (uint32_t slot = 0; slot < poller->entries_count; slot++) {
+        needed += poller->entries[slot].host != NULL;
+    }
+    for (size_t i = 0; i < count; i++) {
+        needed += !list[i].there;
+    }
+    return needed;
+}
+
+static dyn_err entries_add(struct poller *poller, const struct wanted *list, size_t count,
+                           int64_t first_ms)
+{
+    dyn_err err = entries_reserve(poller, slots_needed(poller, list, count));
     uint32_t slot = 0;
     for (size_t i = 0; i < count && err == DYN_OK; i++) {
         if (list[i].there) {
@@ -305,26 +374,53 @@ static dyn_err entries_add(struct poller *poller, const struct wanted *list, siz
             slot++;
             DYN_ASSERT(slot < poller->entries_count);
         }
-        err = entry_add(poller, slot, &list[i]);
+        err = entry_add(poller, slot, &list[i], first_ms);
     }
     return err;
+}
+
+static void entries_count(struct poller *poller)
+{
+    poller->counts.inputs = 0;
+    poller->counts.disabled = 0;
+    for (uint32_t slot = 0; slot < poller->entries_count; slot++) {
+        const struct entry *entry = &poller->entries[slot];
+        bool ours = entry->host != NULL && !entry->leaving;
+        poller->counts.inputs += ours;
+        poller->counts.disabled += ours && entry->told;
+    }
 }
 
 dyn_err poller_configure(struct poller *poller, const struct config *config)
 {
     size_t count = 0;
-    struct wanted *list = wanted_list(config, &count);
-    dyn_err err = list != NULL || count == 0 ? DYN_OK : DYN_NOMEM;
-    poller->counts.disabled = 0;
-    entries_keep(poller, list, list != NULL ? count : 0);
-    if (list != NULL) {
-        err = entries_add(poller, list, count);
+    struct wanted *list = NULL;
+    dyn_err err = wanted_list(poller, config, &list, &count);
+    entries_keep(poller, list, count); /* without a list, nothing: the old ones must go */
+    if (err == DYN_OK) {
+        err = entries_add(poller, list, count, SCHEDULE_FIRST_MS);
     }
     free(list);
-    poller->counts.inputs = 0;
-    for (uint32_t slot = 0; slot < poller->entries_count; slot++) {
-        poller->counts.inputs += poller->entries[slot].host != NULL ? 1 : 0;
+    entries_count(poller);
+    poller_arm(poller);
+    return err;
+}
+
+dyn_err poller_share(struct poller *poller, const struct config *config, int64_t first_ms)
+{
+    size_t count = 0;
+    struct wanted *list = NULL;
+    dyn_err err = wanted_list(poller, config, &list, &count);
+    if (err != DYN_OK) {
+        return err;
     }
+    entries_let_go(poller, list, count);
+    for (size_t i = 0; i < count; i++) {
+        poller->counts.taken += !list[i].there;
+    }
+    err = entries_add(poller, list, count, first_ms);
+    free(list);
+    entries_count(poller);
     poller_arm(poller);
     return err;
 }

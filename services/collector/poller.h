@@ -1,9 +1,13 @@
 /*
- * poller: the schedule and the hosts of all inputs on one loop.
+ * poller: the schedule and the hosts of the inputs that are ours, on one loop.
  *
  * Every reading ends in one call of `sample`. A new configuration takes the place of the old one
  * input by input: what reads the same thing as often keeps its place in the schedule and, unless
- * it has secrets, its source.
+ * it has secrets, its source. When other inputs become ours, those that stay so keep both; a
+ * reading of one that is let go still ends.
+ *
+ * Cost: an input that is not ours costs nothing but at poller_configure() and poller_share(), which
+ *       ask `owns` once an input and sort those that are ours.
  *
  * Ownership: the configuration must live until the next poller_configure() returned, or
  *            poller_free().
@@ -25,10 +29,14 @@ struct poller_input {
 struct poller_options {
     struct dyn_loop *loop;
     struct http_client *http;
-    /** A reading has ended; `words` lives during the call. Never from inside poller_configure(). */
+    /** Whether the input of that series is ours; NULL: all are. */
+    bool (*owns)(void *arg, uint64_t series);
+    /** A reading has ended; `words` lives during the call. Never from inside poller_configure() or
+     *  poller_share(). */
     void (*sample)(void *arg, const struct poller_input *of, enum sample_status status,
                    double value, struct dyn_str words);
-    /** An input's source cannot be set up; `why` NULL: it can be again. From poller_configure(). */
+    /** An input's source cannot be set up; `why` NULL: it can be again. From poller_configure()
+     *  and poller_share(). */
     void (*disabled)(void *arg, const struct poller_input *of, const char *why);
     void *arg;
 };
@@ -39,7 +47,9 @@ struct poller_counts {
     uint64_t skipped;                    /* turns */
     uint64_t stray;  /* answers to nothing, of inputs that are there no more, too */
     int64_t late_ms; /* the last poll behind its turn */
-    uint32_t inputs;
+    uint64_t taken;  /* inputs that poller_share() took up */
+    uint64_t let_go; /* and let go */
+    uint32_t inputs; /* ours */
     uint32_t disabled;
     uint32_t reading; /* under way now */
 };
@@ -49,6 +59,11 @@ void poller_free(struct poller *poller); /* before its http client; readings are
 
 /** DYN_NOMEM: some inputs are missing; the configuration is the new one all the same. */
 DYN_NODISCARD dyn_err poller_configure(struct poller *poller, const struct config *config);
+
+/** What `owns` says has changed. Inputs that are ours from now on are read first within first_ms.
+ *  DYN_NOMEM: some inputs are missing, or nothing has changed. */
+DYN_NODISCARD dyn_err poller_share(struct poller *poller, const struct config *config,
+                                   int64_t first_ms);
 
 /** Begin no further reading; those under way still end. */
 void poller_stop(struct poller *poller);

@@ -153,12 +153,18 @@ static int64_t grid_at(const struct item *item, int64_t from_ms)
 }
 
 /* The turn that follows the reading begun last: not closer than half an interval behind it, nor
- * missed by more than half an interval now. What lies between the two was skipped. */
+ * missed by more than half an interval now. What lies between the two was skipped. A first reading
+ * is off the grid: where that makes the way to the grid longer than an interval, there is one turn
+ * more in between. */
 static int64_t turn_next(struct item *item, int64_t now_ms)
 {
     int64_t half = item->interval_ms / 2;
-    int64_t next = grid_at(item, item->started_ms + item->interval_ms - half);
+    int64_t apart = item->started_ms + item->interval_ms - half;
+    int64_t next = grid_at(item, apart);
     int64_t open = grid_at(item, now_ms - half);
+    if (next > item->started_ms + item->interval_ms && now_ms - half <= apart) {
+        return apart;
+    }
     if (open <= next) {
         return next;
     }
@@ -171,11 +177,11 @@ static int64_t turn_next(struct item *item, int64_t now_ms)
 static void step_add(struct schedule *schedule, const struct schedule_event *event, int64_t now_ms)
 {
     DYN_ASSERT(event->slot < schedule->capacity);
-    DYN_ASSERT(event->interval_ms > 0);
+    DYN_ASSERT(event->interval_ms > 0 && event->first_ms > 0);
     struct item *item = &schedule->items[event->slot];
     DYN_ASSERT(item->place == NOWHERE);
     int64_t interval = event->interval_ms;
-    int64_t spread = interval < SCHEDULE_FIRST_MS ? interval : SCHEDULE_FIRST_MS;
+    int64_t spread = interval < event->first_ms ? interval : event->first_ms;
     /* The high bits, mixed: a hash's low ones decide the partition elsewhere. */
     uint64_t mixed = (event->series ^ (event->series >> 31)) * UINT64_C(0x9E3779B97F4A7C15);
     *item = (struct item){

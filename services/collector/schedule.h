@@ -3,10 +3,13 @@
  *
  * An input's turns stand on a grid, `interval` apart, at a phase that its series id decides, so
  * that many inputs spread evenly and a restarted collector reads at the same points. The first
- * reading of an added input does not wait for the grid: it comes within SCHEDULE_FIRST_MS.
+ * reading of an added input does not wait for the grid: it comes within first_ms. The grid of
+ * another machine is another one (CLOCK_BOOTTIME), so that who takes an input over reads it at
+ * once.
  *
  * Invariants: never two readings of one input are under way; two readings of one input begin at
- *             least half an interval apart; a turn that could not begin within half an interval
+ *             least half an interval apart, and at most an interval where the reading was done by
+ *             then and no turn was skipped; a turn that could not begin within half an interval
  *             is skipped and counted, never made up for; a reading not done by its deadline is
  *             expired, once.
  * Cost:       a binary heap with one entry an input: O(log n) a reading, 48 bytes an input.
@@ -21,14 +24,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SCHEDULE_FIRST_MS 10000        /* the first readings of many inputs are spread over this */
+#define SCHEDULE_FIRST_MS 10000        /* the first readings of many inputs are spread over this, */
+#define SCHEDULE_TAKEN_MS 200          /* of those that were another collector's over this */
 #define SCHEDULE_DEADLINE_MIN_MS 1000  /* shorter would call a slow answer an outage */
 #define SCHEDULE_DEADLINE_MAX_MS 30000 /* longer would tell an outage late */
 
 struct schedule;
 
 enum schedule_event_kind {
-    SCHEDULE_ADD,    /* slot, series, interval_ms */
+    SCHEDULE_ADD,    /* slot, series, interval_ms, first_ms */
     SCHEDULE_REMOVE, /* slot: free again; a reading under way is forgotten */
     SCHEDULE_DONE,   /* slot: the reading under way has ended; nothing when there is none */
     SCHEDULE_TURN    /* time has passed */
@@ -39,6 +43,7 @@ struct schedule_event {
     uint32_t slot;
     uint64_t series;
     int64_t interval_ms; /* > 0 */
+    int64_t first_ms;    /* > 0: the first reading comes within that, and within an interval */
 };
 
 enum schedule_effect_kind {

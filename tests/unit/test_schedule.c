@@ -13,7 +13,8 @@ struct shadow {
     int64_t interval_ms;
     int64_t added_ms;
     int64_t started_ms; /* -1: never read */
-    int64_t grid_ms;    /* some point of the grid */
+    int64_t ended_ms;
+    int64_t grid_ms; /* some point of the grid */
     int64_t last_due_ms;
 };
 
@@ -46,8 +47,11 @@ static void teardown(void)
 static void step(enum schedule_event_kind kind, uint32_t slot, uint64_t series, int64_t interval_ms,
                  int64_t now_ms)
 {
-    struct schedule_event event = {
-        .kind = kind, .slot = slot, .series = series, .interval_ms = interval_ms};
+    struct schedule_event event = {.kind = kind,
+                                   .slot = slot,
+                                   .series = series,
+                                   .interval_ms = interval_ms,
+                                   .first_ms = SCHEDULE_FIRST_MS};
     ck_assert_uint_eq(schedule_step(schedule, &event, now_ms, NULL, 0), 0);
 }
 
@@ -74,8 +78,12 @@ static void shadow_poll(struct shadow *shadow, const struct schedule_effect *eff
             ck_assert_uint_le(effect->skipped, between);
             ck_assert_uint_le(between, effect->skipped + 1);
         }
-        shadow->on_grid = true;
+        /* On the way to the grid, half an interval apart, there may be a turn off it. */
+        shadow->on_grid = due != shadow->started_ms + shadow->interval_ms - half;
         shadow->grid_ms = due;
+        if (effect->skipped == 0 && shadow->ended_ms <= shadow->started_ms + shadow->interval_ms) {
+            ck_assert_int_le(due - shadow->started_ms, shadow->interval_ms);
+        }
     } else {
         int64_t spread =
             shadow->interval_ms < SCHEDULE_FIRST_MS ? shadow->interval_ms : SCHEDULE_FIRST_MS;
@@ -101,6 +109,7 @@ static void shadow_apply(const struct schedule_effect *effect, int64_t now_ms)
     ck_assert_int_ge(now_ms, deadline);
     ck_assert_int_eq(effect->late_ms, now_ms - deadline);
     shadow->reading = false;
+    shadow->ended_ms = now_ms;
 }
 
 /* After a whole turn nothing may be left undone that was due. */
@@ -153,6 +162,7 @@ static void random_event(int64_t now_ms)
         shadow->added = false;
         step(SCHEDULE_REMOVE, slot, 0, 0, now_ms);
     } else {
+        shadow->ended_ms = shadow->reading ? now_ms : shadow->ended_ms;
         shadow->reading = false;
         step(SCHEDULE_DONE, slot, 0, 0, now_ms);
     }
@@ -191,6 +201,49 @@ START_TEST(an_input_is_read_each_interval)
         }
         last = now;
     }
+}
+END_TEST
+
+START_TEST(no_two_readings_are_further_apart_than_an_interval_from_the_first_on)
+{
+    struct schedule_effect effect;
+    for (uint64_t series = 1; series < 500; series++) {
+        step(SCHEDULE_ADD, 0, series * 7919, 5000, 0);
+        int64_t last = schedule_next_ms(schedule);
+        int64_t now = last;
+        for (int i = 0; i < 6; i++) {
+            now = schedule_next_ms(schedule) + 1; /* as loops are */
+            ck_assert_int_le(now - last, 5001);
+            ck_assert_uint_eq(turn(now, &effect, 1), 1);
+            step(SCHEDULE_DONE, 0, 0, 0, now + 20);
+            last = now;
+        }
+        ck_assert_int_eq(schedule_next_ms(schedule) - now, 4999); /* on the grid by now */
+        step(SCHEDULE_REMOVE, 0, 0, 0, now);
+    }
+}
+END_TEST
+
+START_TEST(what_was_taken_over_is_read_within_the_time_given)
+{
+    struct schedule_effect effect;
+    int64_t first = INT64_MAX;
+    int64_t last = 0;
+    for (uint64_t series = 1; series < 500; series++) {
+        struct schedule_event event = {.kind = SCHEDULE_ADD,
+                                       .series = series * 7919,
+                                       .interval_ms = 60000,
+                                       .first_ms = SCHEDULE_TAKEN_MS};
+        (void)schedule_step(schedule, &event, 1000, NULL, 0);
+        int64_t now = schedule_next_ms(schedule);
+        first = now < first ? now : first;
+        last = now > last ? now : last;
+        ck_assert_uint_eq(turn(now, &effect, 1), 1);
+        step(SCHEDULE_REMOVE, 0, 0, 0, now);
+    }
+    ck_assert_int_lt(first, 1000 + SCHEDULE_TAKEN_MS / 4); /* not all at the same time */
+    ck_assert_int_gt(last, 1000 + SCHEDULE_TAKEN_MS * 3 / 4);
+    ck_assert_int_lt(last, 1000 + SCHEDULE_TAKEN_MS);
 }
 END_TEST
 
@@ -282,6 +335,8 @@ int main(void)
     TCase *rules = tcase_create("rules");
     tcase_add_checked_fixture(rules, setup, teardown);
     tcase_add_test(rules, an_input_is_read_each_interval);
+    tcase_add_test(rules, no_two_readings_are_further_apart_than_an_interval_from_the_first_on);
+    tcase_add_test(rules, what_was_taken_over_is_read_within_the_time_given);
     tcase_add_test(rules, a_hanging_reading_expires_and_the_next_turn_comes_in_time);
     tcase_add_test(rules, turns_missed_while_the_loop_stood_still_are_skipped_and_counted);
     tcase_add_test(rules, the_deadline_is_the_interval_within_its_bounds);
