@@ -133,6 +133,43 @@ START_TEST(our_own_record_of_before_is_taken_at_once)
 }
 END_TEST
 
+START_TEST(our_own_record_of_before_is_taken_at_once_even_as_a_spare)
+{
+    opened(&FENCED, 0);
+    lease_wish(&lease, LEASE_SPARE);
+    DOES(LEASE_LOOK, 0);
+    SEES("me", "17", "4", 0);
+    DOES(LEASE_TAKE, 0);
+}
+END_TEST
+
+START_TEST(a_lease_taken_again_is_not_held_until_it_is_taken)
+{
+    held(&FENCED, 0);
+    ck_assert(lease_again(&lease, 100));
+    ck_assert(!lease_may_write(&lease, 100));
+    DOES(LEASE_LOOK, 100);
+    SEES("me", "17", "5", 101);
+    DOES(LEASE_TAKE, 101);
+    ck_assert(lease_taken(&lease, LEASE_DONE, 102));
+    ck_assert(lease_may_write(&lease, 102));
+}
+END_TEST
+
+START_TEST(what_is_not_held_is_not_taken_again)
+{
+    opened(&FENCED, 0);
+    ck_assert(!lease_again(&lease, 0));
+    DOES(LEASE_LOOK, 0);
+    SEES("other", "17", "4", 0);
+    ck_assert(!lease_again(&lease, 7900));
+    DOES(LEASE_LOOK, 7900);
+    SEES("other", "17", "4", 7900);
+    DOES(LEASE_TAKE, 8000);
+    ck_assert(!lease_again(&lease, 8001));
+}
+END_TEST
+
 START_TEST(a_taking_that_was_refused_or_unanswered_holds_nothing)
 {
     opened(&FENCED, 0);
@@ -301,6 +338,9 @@ static Suite *suite_make(void)
     tcase_add_test(tcase, another_connection_begins_the_wait_anew);
     tcase_add_test(tcase, a_look_that_failed_begins_the_wait_anew);
     tcase_add_test(tcase, our_own_record_of_before_is_taken_at_once);
+    tcase_add_test(tcase, our_own_record_of_before_is_taken_at_once_even_as_a_spare);
+    tcase_add_test(tcase, a_lease_taken_again_is_not_held_until_it_is_taken);
+    tcase_add_test(tcase, what_is_not_held_is_not_taken_again);
     tcase_add_test(tcase, a_taking_that_was_refused_or_unanswered_holds_nothing);
     tcase_add_test(tcase, the_deadline_counts_from_the_sending_of_the_renewal);
     tcase_add_test(tcase, the_lease_is_dropped_before_its_deadline_even_while_a_renewal_is_awaited);
