@@ -129,6 +129,9 @@ static dyn_err redis_is_same(struct service_run *run, const struct config *next,
         return dyn_error_set(error, DYN_CONFIG,
                              "%s: redis.partitions and redis.prefix need a restart", next->file);
     }
+    if (memcmp(&next->redis.lease, &before->lease, sizeof before->lease) != 0) {
+        return dyn_error_set(error, DYN_CONFIG, "%s: redis.lease needs a restart", next->file);
+    }
     if (run->options.redis != NULL) {
         return DYN_OK;
     }
