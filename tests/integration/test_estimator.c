@@ -194,6 +194,7 @@ START_TEST(a_killed_estimators_successor_remembers_the_window)
     ck_assert_int_eq(target.rung, 10);
     ck_assert_double_eq(target.inputs[0].value, 33);
     ck_assert_double_eq(target.inputs[0].max, 93);
+    ck_assert_int_eq(program_count(estimator, "event=redis_history"), 0);
 }
 END_TEST
 
@@ -216,6 +217,24 @@ START_TEST(a_killed_redis_leads_to_raise_only_until_covered_again)
     }
     ck_assert(!target.raise_only);
     ck_assert_int_eq(target.rung, 4);
+}
+END_TEST
+
+/* Nobody leads while Redis restarts, and none of those who did lives on: only the lease knows. */
+START_TEST(a_redis_restarted_together_with_the_estimator_is_noticed)
+{
+    await_rung(10, 93, 5);
+    struct target target = await_rung(4, 33, 15);
+    ck_assert(!target.raise_only);
+    program_signal(estimator, SIGKILL);
+    ck_assert_int_eq(program_end(estimator), 128 + SIGKILL);
+    ck_assert_int_eq(program_count(estimator, "event=redis_history"), 0);
+    program_free(estimator);
+    support_redis_kill(redis);
+    support_redis_start(redis);
+    start_estimator();
+    program_await(estimator, "event=redis_history");
+    ck_assert(await_epoch_after(target.epoch).raise_only);
 }
 END_TEST
 
@@ -360,6 +379,7 @@ int main(void)
     tcase_add_test(tests, a_rise_is_published_at_once_and_a_fall_after_the_window);
     tcase_add_test(tests, a_killed_estimators_successor_remembers_the_window);
     tcase_add_test(tests, a_killed_redis_leads_to_raise_only_until_covered_again);
+    tcase_add_test(tests, a_redis_restarted_together_with_the_estimator_is_noticed);
     tcase_add_test(tests, a_break_is_kept_until_a_tick_has_carried_it);
     tcase_add_test(tests, another_leader_fences_this_one_off);
     tcase_add_test(tests, a_pin_reaches_the_target_through_a_tick);

@@ -3,6 +3,7 @@
 
 #include "common/bus.h"
 #include "common/clock.h"
+#include "common/config.h"
 #include "common/message.h"
 
 #include <check.h>
@@ -176,18 +177,25 @@ static const char *await_shares(int a, int b, int c)
 /* ---- what the streams say ---- */
 
 struct history {
-    uint64_t epoch;     /* the last one */
-    int epochs;         /* how many there were, one after the other */
-    int entries;        /* that bear an epoch */
-    int64_t longest_ms; /* the longest time between two of them */
+    uint64_t epoch;        /* the last one */
+    int epochs;            /* how many there were, one after the other */
+    int entries;           /* that bear an epoch */
+    int64_t longest_ms;    /* the longest time between two of them */
+    uint64_t target_epoch; /* of the last target */
 };
 
-static uint64_t epoch_in(struct dyn_str bytes)
+static uint64_t epoch_in(struct dyn_str bytes, struct history *history)
 {
     struct tick tick;
     struct mark mark;
+    static struct target target;
     ck_assert_int_eq(pack_reader_start(reader, bytes), DYN_OK);
     uint32_t kind = message_read_kind(reader);
+    if (kind == MESSAGE_TARGET) {
+        ck_assert_int_eq(message_read_target(reader, &target), DYN_OK);
+        history->target_epoch = target.epoch;
+        return target.epoch;
+    }
     if (kind == MESSAGE_TICK) {
         ck_assert_int_eq(message_read_tick(reader, &tick), DYN_OK);
         return tick.epoch;
@@ -244,7 +252,7 @@ static struct history history_of(int partition, const char *stream, int64_t sinc
                 break;
             }
         }
-        history_add(&history, &last_ms, at_ms, epoch_in((struct dyn_str){bytes, len}));
+        history_add(&history, &last_ms, at_ms, epoch_in((struct dyn_str){bytes, len}, &history));
         line = end + 2 * len;
         line += *line == '\n';
     }
@@ -398,28 +406,86 @@ START_TEST(a_drained_ones_share_is_taken_at_once)
 }
 END_TEST
 
+/* Both are ready, one leads the only partition: which one. */
+static int await_leader_and_standby(void)
+{
+    int64_t until_ms = dyn_clock_boot_ms() + AWAIT_MS;
+    while (dyn_clock_boot_ms() < until_ms) {
+        int leader = -1;
+        int standbys = 0;
+        for (int i = 0; i < 2; i++) {
+            bool ready = program_http(programs[i], "/readyz") == 200;
+            const char *body = program_body(programs[i]);
+            leader = ready && strcmp(body, "ready: leads partitions 0\n") == 0 ? i : leader;
+            standbys += ready && strstr(body, "ready: standby") != NULL;
+        }
+        if (leader >= 0 && standbys == 1) {
+            return leader;
+        }
+        nap();
+    }
+    give_up("no leader and a standby");
+}
+
 START_TEST(a_standby_is_ready_and_says_so)
 {
     configure(1, LEASE_PATIENT);
     start(0);
     start(1);
+    (void)await_leader_and_standby();
+}
+END_TEST
+
+/* ---- what is promised at the times that are built in ---- */
+
+static void say(double value)
+{
+    struct dyn_error error = {""};
+    struct config *config = config_load(support_file_path(file), &error);
+    ck_assert_msg(config != NULL, "%s", error.text);
+    struct dyn_buf out;
+    dyn_buf_init(&out, DYN_ENTRY_MAX);
+    struct sample sample = {.series = config->apps[0].controllers[0].inputs[0].series,
+                            .status = SAMPLE_GOOD,
+                            .value = value};
+    struct batch batch = {.member = DYN_STR("test"), .seq = 1, .count = 1};
+    message_write_batch(&out, &batch, &sample);
+    const char *argv[] = {"XADD", "dyn:{0}:values", "*", "m", dyn_buf_text(&out)};
+    size_t lengths[] = {4, 14, 1, 1, out.len};
+    (void)support_redis_call_bytes(redis, 5, argv, lengths);
+    dyn_buf_fini(&out);
+    config_free(config);
+}
+
+/* Wait for a target of a later epoch: its epoch. */
+static uint64_t await_target_after(uint64_t epoch)
+{
     int64_t until_ms = dyn_clock_boot_ms() + AWAIT_MS;
-    bool standby = false;
-    while (!standby) {
-        int leaders = 0;
-        int standbys = 0;
-        for (int i = 0; i < 2; i++) {
-            bool ready = program_http(programs[i], "/readyz") == 200;
-            const char *body = program_body(programs[i]);
-            leaders += ready && strcmp(body, "ready: leads partitions 0\n") == 0;
-            standbys += ready && strstr(body, "ready: standby") != NULL;
-        }
-        standby = leaders == 1 && standbys == 1;
-        if (dyn_clock_boot_ms() > until_ms) {
-            give_up("no leader and a standby");
+    while (dyn_clock_boot_ms() < until_ms) {
+        uint64_t found = history_of(0, "targets", 0).target_epoch;
+        if (found > epoch) {
+            return found;
         }
         nap();
     }
+    give_up("no target came");
+}
+
+START_TEST(a_killed_leader_is_followed_within_12_s_at_the_times_that_are_built_in)
+{
+    configure(1, "{}");
+    start(0);
+    start(1);
+    int leader = await_leader_and_standby();
+    say(50);
+    uint64_t epoch = await_target_after(0);
+    int64_t killed_ms = dyn_clock_boot_ms();
+    kill_one(leader);
+    (void)await_target_after(epoch);
+    int64_t took_ms = dyn_clock_boot_ms() - killed_ms;
+    printf("estimators: the successor's first target came after %" PRId64 " ms\n", took_ms);
+    ck_assert_int_le(took_ms, 12000);
+    epochs_never_fall();
 }
 END_TEST
 
@@ -436,6 +502,12 @@ int main(void)
     tcase_add_test(tests, a_drained_ones_share_is_taken_at_once);
     tcase_add_test(tests, a_standby_is_ready_and_says_so);
     suite_add_tcase(suite, tests);
+    TCase *built_in = tcase_create("built_in");
+    tcase_set_timeout(built_in, 150);
+    tcase_add_checked_fixture(built_in, setup, teardown);
+    tcase_add_test(built_in,
+                   a_killed_leader_is_followed_within_12_s_at_the_times_that_are_built_in);
+    suite_add_tcase(suite, built_in);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
     int failed = srunner_ntests_failed(runner);
