@@ -185,6 +185,13 @@ void sim_failover(void);
 /** Those connected to a demoted server get READONLY; its data become the primary's. */
 void sim_server_demote(struct sim_server *server);
 
+/* Three Sentinels. A configuration that names them ("sentinel-0:26379" ...) is led by what they
+ * say, "redis-0:6379" or "redis-1:6379"; any other host of a URL is always the primary. */
+#define SIM_SENTINELS 3
+struct sim_server *sim_sentinel_at(unsigned index); /* to stop, start and stall */
+/** What it says from now on; sim_failover() tells all of them. */
+void sim_sentinel_name(struct sim_server *sentinel, unsigned server);
+
 enum sim_server_fault {
     SIM_FAULT_OOM,          /* commands that may need memory are refused, but for allow-oom */
     SIM_FAULT_MISCONF,      /* writes are refused: the disk */

@@ -42,7 +42,7 @@ dyn_err bus_command_send(struct bus *bus, const struct dyn_str *argv, size_t arg
 void bus_connect(struct bus *bus)
 {
     DYN_ASSERT(bus->redis == NULL && bus->count == 0);
-    bus->redis = sim_conn_open(sim_server_primary(), bus);
+    bus->redis = sim_conn_open(sim_server_of(bus->target.host), bus);
     if (bus_greet(bus) != DYN_OK) {
         bus_drop(bus, "the handshake cannot be sent", INT64_MIN);
     }

@@ -8,7 +8,7 @@
  * sim_story.c      common/log.h, and the story
  * sim_wire.c       connections: what is under way, latency, cuts
  * sim_bus.c        the client's side: the seam of common/bus_internal.h
- * sim_server.c     the server's side: faults, replication, what waits
+ * sim_server.h     the server's side: what its files share
  * model_*.c        what a server answers; knows no world (model.h)
  */
 #ifndef DYN_SIM_INTERNAL_H
@@ -161,6 +161,8 @@ void sim_bus_receive(struct sim_conn *conn, struct sim_packet *packet);
 
 /** A packet reached the server, which takes it over. */
 void sim_server_receive(struct sim_conn *conn, struct sim_packet *packet);
+/** "redis-0", "sentinel-2"; any other name leads to the primary. */
+struct sim_server *sim_server_of(const char *host);
 bool sim_server_is_stalled(const struct sim_server *server);
 void sim_server_adopt(struct sim_server *server, struct sim_conn *conn);
 void sim_server_forget(struct sim_conn *conn); /* its side is closed */

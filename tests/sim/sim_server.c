@@ -3,6 +3,7 @@
 
 static struct {
     struct sim_server servers[SIM_SERVERS];
+    struct sim_server sentinels[SIM_SENTINELS];
     unsigned count;
     unsigned primary;
     void (*watch)(void *arg, const struct sim_write *write);
@@ -21,6 +22,45 @@ struct sim_server *sim_server_at(unsigned index)
 struct sim_server *sim_server_primary(void)
 {
     return &redis.servers[redis.primary];
+}
+
+struct sim_server *sim_sentinel_at(unsigned index)
+{
+    DYN_ASSERT(index < SIM_SENTINELS);
+    return &redis.sentinels[index];
+}
+
+void sim_sentinel_name(struct sim_server *sentinel, unsigned server)
+{
+    DYN_ASSERT(sentinel->is_sentinel && server < SIM_SERVERS);
+    sentinel->names = server;
+}
+
+/* "NAME-3": 3; false for any other name. */
+static bool host_index(const char *host, const char *name, unsigned count, unsigned *out)
+{
+    struct dyn_str text = dyn_str_from(host);
+    uint64_t index = 0;
+    size_t len = strlen(name);
+    if (!dyn_str_starts(text, name) ||
+        dyn_str_u64((struct dyn_str){host + len, text.len - len}, &index) != DYN_OK ||
+        index >= count) {
+        return false;
+    }
+    *out = (unsigned)index;
+    return true;
+}
+
+struct sim_server *sim_server_of(const char *host)
+{
+    unsigned index = 0;
+    if (host_index(host, "sentinel-", SIM_SENTINELS, &index)) {
+        return &redis.sentinels[index];
+    }
+    if (host_index(host, "redis-", redis.count, &index)) {
+        return &redis.servers[index];
+    }
+    return sim_server_primary();
 }
 
 struct sim_host *sim_server_host(struct sim_server *server)
@@ -85,7 +125,7 @@ static void replication_turn(void)
     }
 }
 
-static unsigned replicas_good(const struct sim_server *server)
+unsigned sim_server_replicas_good(const struct sim_server *server)
 {
     struct sim_server *replica = replica_of(server);
     if (replica == NULL) {
@@ -190,252 +230,6 @@ void sim_writes_watch(void (*fn)(void *arg, const struct sim_write *write), void
     redis.watch_arg = arg;
 }
 
-/* ---- answers ---- */
-
-static void answer_send(struct sim_conn *conn, struct model_answer *answer)
-{
-    if (conn->bus == NULL) { /* nobody listens any more */
-        model_answer_free(answer);
-        return;
-    }
-    struct sim_packet *packet = sim_packet_new(PACKET_ANSWER);
-    packet->answer = answer;
-    sim_wire_send(conn, &conn->in, packet);
-}
-
-static void readers_serve(struct sim_server *server)
-{
-    if (!server->touched) {
-        return;
-    }
-    server->touched = false;
-    struct sim_blocked *blocked = server->blocked;
-    while (blocked != NULL) {
-        struct model_answer *answer = model_answer_new();
-        if (blocked->reads && model_read_run(&server->store, &blocked->read, answer)) {
-            sim_unblock(blocked, answer);
-            blocked = server->blocked; /* what its client sent meanwhile may have changed all */
-        } else {
-            model_answer_free(answer);
-            blocked = blocked->next;
-        }
-    }
-}
-
-static bool server_refuses(struct sim_server *server, const struct model_command *command,
-                           const struct sim_packet *packet, struct model_answer *answer)
-{
-    const struct model_bars bars = {
-        .full = server->faults[SIM_FAULT_OOM],
-        .disk = server->faults[SIM_FAULT_MISCONF],
-        .alone = server->min_replicas > 0 && replicas_good(server) < server->min_replicas,
-        .is_replica = server->is_replica,
-        .loading = server->faults[SIM_FAULT_LOADING],
-        .no_functions = server->faults[SIM_FAULT_NO_FUNCTIONS],
-    };
-    const char *words = model_command_barred(command, &bars, packet->argv, packet->argc);
-    if (words != NULL) {
-        model_put_error(answer, &answer->root, "%s", words);
-    }
-    return words != NULL;
-}
-
-static void role_put(const struct sim_server *server, struct model_answer *answer)
-{
-    struct bus_reply *items = model_put_array(answer, &answer->root, server->is_replica ? 5 : 3);
-    if (server->is_replica) {
-        model_put_str(answer, &items[0], DYN_STR("slave"));
-        model_put_str(answer, &items[1], DYN_STR("redis"));
-        model_put_int(&items[2], 6379);
-        model_put_str(answer, &items[3], DYN_STR("connected"));
-        model_put_int(&items[4], 0);
-    } else {
-        model_put_str(answer, &items[0], DYN_STR("master"));
-        model_put_int(&items[1], 0);
-        (void)model_put_array(answer, &items[2], 0);
-    }
-}
-
-static void info_put(const struct sim_server *server, struct model_answer *answer)
-{
-    char text[256];
-    int len = snprintf(text, sizeof text,
-                       "# Server\r\nredis_version:7.0.15\r\nredis_mode:standalone\r\nrun_id:%s\r\n"
-                       "tcp_port:6379\r\n",
-                       server->run_id);
-    model_put_str(answer, &answer->root, (struct dyn_str){text, (size_t)len});
-}
-
-/* WAIT: false when it is to wait. */
-static bool wait_begin(struct sim_conn *conn, const struct sim_packet *packet,
-                       struct model_answer *answer)
-{
-    int64_t replicas = 0;
-    int64_t timeout_ms = 0;
-    if (!model_number(packet->argv[1], &replicas) || !model_number(packet->argv[2], &timeout_ms)) {
-        model_put_error(answer, &answer->root, "ERR value is not an integer or out of range");
-        return true;
-    }
-    if (timeout_ms < 0) {
-        model_put_error(answer, &answer->root, "ERR timeout is negative");
-        return true;
-    }
-    unsigned have = conn->wrote_at < 0 ? replicas_good(conn->server) : 0;
-    if (replicas <= (int64_t)have) {
-        model_put_int(&answer->root, have);
-        return true;
-    }
-    sim_block_wait(conn, replicas, timeout_ms);
-    return false;
-}
-
-/* The connection's own commands; false when there is no answer yet. */
-static bool conn_run(struct sim_conn *conn, const char *name, const struct sim_packet *packet,
-                     struct model_answer *answer)
-{
-    if (strcmp(name, "role") == 0) {
-        role_put(conn->server, answer);
-    } else if (strcmp(name, "info") == 0) {
-        info_put(conn->server, answer);
-    } else if (strcmp(name, "wait") == 0) {
-        return wait_begin(conn, packet, answer);
-    } else {
-        model_put_status(&answer->root, "OK"); /* AUTH, SELECT, CLIENT */
-    }
-    return true;
-}
-
-/* XREAD; false when there is no answer yet. */
-static bool read_run(struct sim_conn *conn, struct sim_packet *packet, struct model_answer *answer)
-{
-    struct model_read read;
-    const struct model_store *store = &conn->server->store;
-    if (!model_read_parse(store, packet->argv, packet->argc, answer, &read) ||
-        model_read_run(store, &read, answer) || read.block_ms < 0) {
-        return true;
-    }
-    sim_block_read(conn, packet, answer, &read);
-    return false;
-}
-
-/* The answer, or NULL while the client waits; then the packet was taken. */
-static struct model_answer *command_run(struct sim_conn *conn, struct sim_packet **packet)
-{
-    struct sim_server *server = conn->server;
-    struct sim_packet *in = *packet;
-    const struct model_command *command = model_command_find(in->argv[0]);
-    struct model_answer *answer = model_answer_new();
-    bool answered = true;
-    if (model_command_refused(command, in->argv, in->argc, answer) ||
-        server_refuses(server, command, in, answer)) {
-        return answer;
-    }
-    if (command->run == NULL) {
-        answered = conn_run(conn, command->name, in, answer);
-    } else if (command->run == model_xread) {
-        if (!read_run(conn, in, answer)) {
-            *packet = NULL; /* it waits, with both */
-            return NULL;
-        }
-    } else {
-        server->client = conn;
-        server->call = command->run == model_fcall ? in->argv[1] : in->argv[0];
-        server->store.wall_us = sim_host_wall_us(&server->host);
-        command->run(&server->store, in->argv, in->argc, answer, &answer->root);
-        server->client = NULL;
-    }
-    if (!answered) {
-        model_answer_free(answer);
-        return NULL;
-    }
-    return answer;
-}
-
-static void client_run(struct sim_conn *conn, struct sim_packet *packet)
-{
-    struct sim_server *server = conn->server;
-    struct model_answer *answer = command_run(conn, &packet);
-    if (answer != NULL) {
-        answer_send(conn, answer);
-    }
-    sim_packet_free(packet);
-    readers_serve(server);
-}
-
-void sim_client_go_on(struct sim_conn *conn, struct model_answer *answer)
-{
-    answer_send(conn, answer);
-    while (conn->blocked == NULL && conn->pending.first != NULL) {
-        client_run(conn, sim_packets_take(&conn->pending));
-    }
-}
-
-/* ---- connections ---- */
-
-void sim_server_adopt(struct sim_server *server, struct sim_conn *conn)
-{
-    conn->next = server->conns;
-    if (server->conns != NULL) {
-        server->conns->previous = conn;
-    }
-    server->conns = conn;
-}
-
-void sim_server_forget(struct sim_conn *conn)
-{
-    if (conn->previous != NULL) {
-        conn->previous->next = conn->next;
-    } else {
-        conn->server->conns = conn->next;
-    }
-    if (conn->next != NULL) {
-        conn->next->previous = conn->previous;
-    }
-}
-
-static void client_close(struct sim_conn *conn)
-{
-    conn->closed = true;
-    sim_packets_drop(&conn->pending);
-    sim_blocked_free(conn->blocked);
-    conn->blocked = NULL;
-}
-
-void sim_server_hang_up(struct sim_conn *conn, const char *why)
-{
-    if (!conn->closed) {
-        client_close(conn);
-    }
-    if (conn->bus != NULL) {
-        struct sim_packet *packet = sim_packet_new(PACKET_END);
-        packet->why = why;
-        sim_wire_send(conn, &conn->in, packet);
-    }
-}
-
-void sim_server_receive(struct sim_conn *conn, struct sim_packet *packet)
-{
-    struct sim_server *server = conn->server;
-    if (packet->kind == PACKET_END) {
-        sim_packet_free(packet);
-        client_close(conn);
-        sim_conn_release(conn);
-        return;
-    }
-    if (packet->kind == PACKET_CONNECT && !server->running) {
-        sim_server_hang_up(conn, "Connection refused");
-    }
-    conn->accepted = conn->accepted || packet->kind == PACKET_CONNECT;
-    if (conn->closed || packet->kind == PACKET_CONNECT) {
-        sim_packet_free(packet);
-    } else if (conn->blocked != NULL) {
-        sim_packets_add(&conn->pending, packet);
-    } else {
-        client_run(conn, packet);
-    }
-    sim_conn_release(conn);
-}
-
 /* ---- the life of a server ---- */
 
 static void run_id_draw(struct sim_server *server)
@@ -469,7 +263,7 @@ void sim_server_stop(struct sim_server *server)
     if (!server->running) {
         return;
     }
-    sim_story("Redis %u stops", server->index);
+    sim_story("%s %u stops", server->is_sentinel ? "Sentinel" : "Redis", server->index);
     replication_turn();
     server->running = false;
     server->stopped_at = sim_now();
@@ -480,6 +274,11 @@ void sim_server_stop(struct sim_server *server)
 void sim_server_start(struct sim_server *server, int64_t lost_us)
 {
     if (server->running) {
+        return;
+    }
+    if (server->is_sentinel) {
+        sim_story("Sentinel %u starts", server->index);
+        server->running = true;
         return;
     }
     sim_story("Redis %u starts, without the writes of its last %lld ms", server->index,
@@ -519,6 +318,9 @@ void sim_failover(void)
     model_store_copy(&replica->disk, &replica->store);
     sim_log_follow(&replica->log, SIM_LOG_DISK);
     redis.primary = replica->index;
+    for (unsigned i = 0; i < SIM_SENTINELS; i++) {
+        redis.sentinels[i].names = replica->index;
+    }
 }
 
 void sim_server_demote(struct sim_server *server)
@@ -534,7 +336,7 @@ void sim_server_demote(struct sim_server *server)
             model_put_error(answer, &answer->root,
                             "UNBLOCKED force unblock from blocking operation, instance state "
                             "changed (master -> replica?)");
-            answer_send(conn, answer);
+            sim_answer_send(conn, answer);
             sim_server_hang_up(conn, "the connection was closed");
         }
     }
@@ -570,7 +372,7 @@ bool sim_server_command(struct sim_server *server, const struct dyn_str *argv, s
         server->call = argv[0];
         server->store.wall_us = sim_host_wall_us(&server->host);
         command->run(&server->store, argv, argc, answer, &answer->root);
-        readers_serve(server);
+        sim_readers_serve(server);
     }
     bool good = answer->root.type != BUS_ERROR;
     if (!good) {
@@ -676,6 +478,9 @@ void sim_servers_begin(void)
         run_id_draw(server);
         sim_log_follow(&server->log, SIM_LOG_DISK);
     }
+    for (unsigned i = 0; i < SIM_SENTINELS; i++) {
+        redis.sentinels[i] = (struct sim_server){.index = i, .running = true, .is_sentinel = true};
+    }
     if (redis.count > 1) {
         sim_log_follow(&redis.servers[0].log, SIM_LOG_REPLICA);
     }
@@ -684,16 +489,24 @@ void sim_servers_begin(void)
     }
 }
 
+static void conns_end(struct sim_server *server)
+{
+    while (server->conns != NULL) {
+        struct sim_conn *conn = server->conns;
+        sim_wire_drop(&conn->out);
+        sim_client_close(conn);
+        sim_conn_release(conn);
+    }
+}
+
 void sim_servers_end(void)
 {
+    for (unsigned i = 0; i < SIM_SENTINELS; i++) {
+        conns_end(&redis.sentinels[i]);
+    }
     for (unsigned i = 0; i < redis.count; i++) {
         struct sim_server *server = &redis.servers[i];
-        while (server->conns != NULL) {
-            struct sim_conn *conn = server->conns;
-            sim_wire_drop(&conn->out);
-            client_close(conn);
-            sim_conn_release(conn);
-        }
+        conns_end(server);
         sim_log_end(&server->log);
         model_store_clear(&server->store);
         model_store_clear(&server->disk);

@@ -1,7 +1,8 @@
 /*
  * sim_server: what the files of the model servers share.
  *
- * sim_server.c   the life of servers, faults, replication, their side of connections
+ * sim_server.c   the life of servers, faults, replication
+ * sim_client.c   their side of connections: what is done with each command
  * sim_blocked.c  clients that wait: XREAD BLOCK, WAIT
  * sim_log.c      what was written of late, for those who lag behind: the replica, the disk
  */
@@ -61,6 +62,9 @@ struct sim_server {
     struct dyn_str call;
     bool touched; /* a stream grew: who waits for it is to be served */
 
+    bool is_sentinel; /* then it has no data, and names a server */
+    unsigned names;
+
     /* As a replica. */
     bool is_replica;
     bool link_whole;
@@ -69,12 +73,20 @@ struct sim_server {
     int64_t flowed_at; /* when the link was last seen to work, when it does not */
 };
 
-void sim_server_hang_up(struct sim_conn *conn, const char *why);
-/** A client that waited has its answer; on with what it sent meanwhile. */
-void sim_client_go_on(struct sim_conn *conn, struct model_answer *answer);
+unsigned sim_server_replicas_good(const struct sim_server *server); /* as min-replicas counts */
 unsigned sim_server_replicas_have(const struct sim_server *server, int64_t wrote_at);
 /** When the primary will know that the replica has it, as things stand; INT64_MAX: never. */
 int64_t sim_server_told_at(const struct sim_server *server, int64_t wrote_at);
+
+/* ---- sim_client.c ---- */
+
+void sim_answer_send(struct sim_conn *conn, struct model_answer *answer);
+void sim_server_hang_up(struct sim_conn *conn, const char *why);
+void sim_client_close(struct sim_conn *conn); /* the server's side alone */
+/** A command has run: who waits for the streams that it added to, is answered. */
+void sim_readers_serve(struct sim_server *server);
+/** A client that waited has its answer; on with what it sent meanwhile. */
+void sim_client_go_on(struct sim_conn *conn, struct model_answer *answer);
 
 /* ---- sim_blocked.c ---- */
 

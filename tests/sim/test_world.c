@@ -58,17 +58,23 @@ void http_cancel(struct http_transfer *transfer)
 static char config_path[64];
 static struct sim_process *fleet[FLEET_MAX];
 
-static void config_write(unsigned apps)
+#define REDIS_DIRECT "url: \"redis://redis:6379\", partitions: 2"
+#define REDIS_SENTINEL \
+    "partitions: 2, sentinel: {master: dyn, nodes: [sentinel-0, sentinel-1, sentinel-2]}"
+
+static void config_write(const char *redis, unsigned apps)
 {
     (void)snprintf(config_path, sizeof config_path, "/tmp/dyn-sim-XXXXXX");
     int fd = mkstemp(config_path);
     ck_assert_int_ge(fd, 0);
     FILE *file = fdopen(fd, "w");
     ck_assert_ptr_nonnull(file);
-    (void)fprintf(file, "version: 2\n"
-                        "redis: {url: \"redis://redis:6379\", partitions: 2}\n"
-                        "accounts: {main: {heroku_api_key: key}}\n"
-                        "apps:\n");
+    (void)fprintf(file,
+                  "version: 2\n"
+                  "redis: {%s}\n"
+                  "accounts: {main: {heroku_api_key: key}}\n"
+                  "apps:\n",
+                  redis);
     for (unsigned i = 0; i < apps; i++) {
         (void)fprintf(file,
                       "  shop-%u:\n"
@@ -115,7 +121,7 @@ static struct sim_server *begin(uint64_t seed, unsigned replicas)
 
 static void setup(void)
 {
-    config_write(5);
+    config_write(REDIS_DIRECT, 5);
 }
 
 static void teardown(void)
@@ -292,6 +298,25 @@ START_TEST(a_failover_loses_the_tail_and_the_fleet_goes_on)
 }
 END_TEST
 
+START_TEST(sentinels_lead_to_whom_they_name)
+{
+    teardown();
+    config_write(REDIS_SENTINEL, 2);
+    struct sim_server *first = begin(13, 1);
+    sim_server_stop(sim_sentinel_at(0));
+    fleet_start(1);
+    sim_run(SIM_MINUTE);
+    size_t before = sim_stream_count(first, KEY_VALUES);
+    ck_assert_uint_gt(before, 30);
+    sim_failover();
+    sim_sentinel_name(sim_sentinel_at(1), 0); /* has not heard of it */
+    sim_server_stop(first);
+    sim_run(2 * SIM_MINUTE);
+    ck_assert_uint_gt(sim_stream_count(sim_server_at(1), KEY_VALUES), before + 30);
+    sim_end();
+}
+END_TEST
+
 START_TEST(a_cut_link_ends_the_lead_and_a_whole_one_is_used_again)
 {
     struct sim_server *server = begin(9, 0);
@@ -362,6 +387,7 @@ int main(void)
     tcase_add_test(tests, a_drained_process_ends_by_itself);
     tcase_add_test(tests, a_kill_timer_ends_a_frozen_process);
     tcase_add_test(tests, a_failover_loses_the_tail_and_the_fleet_goes_on);
+    tcase_add_test(tests, sentinels_lead_to_whom_they_name);
     tcase_add_test(tests, a_cut_link_ends_the_lead_and_a_whole_one_is_used_again);
     tcase_add_test(tests, a_restarted_server_has_lost_what_it_was_told_to_lose);
     tcase_add_test(tests, twenty_minutes_take_a_fraction_of_a_second);
