@@ -311,6 +311,9 @@ START_TEST(sentinels_lead_to_whom_they_name)
     sim_failover();
     sim_sentinel_name(sim_sentinel_at(1), 0); /* has not heard of it */
     sim_server_stop(first);
+    sim_run(sim_now() + 5 * SIM_S);
+    sim_server_start(first, 0);
+    sim_server_demote(first); /* where replicas are asked for, nobody leads without one */
     sim_run(2 * SIM_MINUTE);
     ck_assert_uint_gt(sim_stream_count(sim_server_at(1), KEY_VALUES), before + 30);
     sim_end();
