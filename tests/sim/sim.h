@@ -10,6 +10,7 @@
  *   common/log.h        sim_story.c   lines of the story
  *   common/bus_hiredis  sim_bus.c     connections to sim_server.c, with latency and faults
  *   common/http.h       sim_http.c    the model Heroku and the metric sources
+ *   kill_timer.h        sim_process.c (of the actuator)
  *
  * Nothing may depend on addresses, on the machine's clocks or on whether the story is told.
  * Times are microseconds of true time since sim_begin() unless a name says otherwise. Functions

@@ -1,6 +1,8 @@
 /* Processes: the services as they are, each with a host's clocks and links of its own. */
 #include "tests/sim/sim_internal.h"
 
+#include "actuator/kill_timer.h"
+
 #include <signal.h>
 
 static struct {
@@ -147,8 +149,7 @@ static void killer_fired(void *arg)
     process_kill_itself(arg);
 }
 
-/* services/actuator/kill_timer.h: of the kernel, so that it also fires in a stopped process. */
-void kill_timer_set(int64_t deadline_ms);
+/* Of the kernel, so that it also fires in a stopped process. */
 void kill_timer_set(int64_t deadline_ms)
 {
     struct sim_process *process = sim_process_current();

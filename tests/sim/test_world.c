@@ -2,6 +2,7 @@
  * or a server has its consequences. HTTP is away. */
 #include "tests/sim/sim.h"
 
+#include "actuator/kill_timer.h"
 #include "collector/collector.h"
 #include "common/clock.h"
 #include "common/http.h"
@@ -241,8 +242,6 @@ START_TEST(a_drained_process_ends_by_itself)
     sim_end();
 }
 END_TEST
-
-void kill_timer_set(int64_t deadline_ms);
 
 static void kill_timer_arm(void *arg)
 {
