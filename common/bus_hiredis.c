@@ -159,7 +159,10 @@ static void on_disconnect(const redisAsyncContext *redis, int status)
     bus_enter(bus);
     bus->redis->data = NULL; /* hiredis frees it after this */
     bus->redis = NULL;
-    bus_lose(bus, status == REDIS_OK ? "the connection was closed" : redis->errstr, INT64_MIN);
+    bus_lose(bus,
+             status == REDIS_OK ? "the connection was closed"
+                                : bus_tls_why(bus->tls, redis->errstr),
+             INT64_MIN);
     bus_leave(bus);
 }
 
@@ -289,6 +292,7 @@ static void adapter_on_event(void *arg, int events)
 {
     struct adapter *adapter = arg;
     adapter->busy = true;
+    bus_tls_clear();
     if ((events & DYN_READABLE) != 0) {
         redisAsyncHandleRead(adapter->redis);
     }
@@ -344,6 +348,12 @@ static void redis_open(struct bus *bus, const char *address)
     bus->redis->data = bus;
     if (adapter_attach(bus->loop, bus->redis) != DYN_OK) {
         bus_drop(bus, "out of memory", INT64_MIN);
+        return;
+    }
+    if (bus->target.tls && bus_tls_begin(bus->tls, bus->redis, bus->target.host) != DYN_OK) {
+        char why[BUS_WHY_MAX];
+        dyn_str_copy(why, sizeof(why), dyn_str_from(bus_tls_why(bus->tls, bus->redis->c.errstr)));
+        bus_drop(bus, why, INT64_MIN);
         return;
     }
     (void)redisAsyncSetConnectCallback(bus->redis, on_connect);

@@ -159,5 +159,13 @@ void bus_reply_free(struct bus_reply *reply);
  *  no TLS. */
 struct bus_tls *bus_tls_new(const struct bus_access *access, struct dyn_error *error);
 void bus_tls_free(struct bus_tls *tls);
+/** Begin a handshake on a connection of hiredis that was just opened to `host`. */
+DYN_NODISCARD dyn_err bus_tls_begin(struct bus_tls *tls, struct redisAsyncContext *redis,
+                                    const char *host);
+/** Before hiredis reads or writes: it takes an error that another user of OpenSSL, or a connection
+ *  before, left behind for one of its own. */
+void bus_tls_clear(void);
+/** Why the last connection failed: `words`, or better ones. `tls` may be NULL. */
+const char *bus_tls_why(const struct bus_tls *tls, const char *words);
 
 #endif
