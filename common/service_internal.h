@@ -29,7 +29,7 @@ enum service_task {
 struct service_options {
     enum service_task task;
     const char *config; /* never NULL with SERVICE_RUN and SERVICE_CHECK */
-    char *redis;        /* NULL: the configuration's. Lies in argv, so that it can be wiped there */
+    char *redis;        /* NULL: the configuration's. Lies in argv or environ, to be wiped there */
     char instance[DYN_NAME_MAX];
     char http_address[64]; /* "": no HTTP */
     uint16_t http_port;

@@ -25,7 +25,8 @@ enum {
 
 static const struct option table[OPT_COUNT] = {
     [OPT_CONFIG] = {"--config", "FILE", "the configuration (required)", false},
-    [OPT_REDIS] = {"--redis", "URL", "instead of the configuration's redis.url", false},
+    [OPT_REDIS] = {"--redis", "URL", "instead of the configuration's redis.url; or $DYNOSAUR_REDIS",
+                   false},
     [OPT_HTTP] = {"--http", "[ADDRESS:]PORT",
                   "/healthz, /readyz, /metrics; 0: any free port; off: none", false},
     [OPT_INSTANCE] = {"--instance", "NAME", "this process's name (default HOSTNAME-PID)", false},
@@ -219,6 +220,8 @@ dyn_err service_options_parse(int argc, char **argv, const struct service_ops *o
                               struct service_options *out, struct dyn_error *error)
 {
     struct service_options options = {.http_address = "127.0.0.1", .http_port = ops->http_port};
+    char *redis = getenv("DYNOSAUR_REDIS");
+    options.redis = redis != NULL && *redis != '\0' ? redis : NULL;
     for (int i = 1; i < argc; i++) {
         dyn_err err = argument_take(argc, argv, &i, &options, error);
         if (err != DYN_OK) {

@@ -99,9 +99,18 @@ static int cli_unknown_option(const struct cli_command *command, struct dyn_str 
     return CLI_ARG_WRONG;
 }
 
-static int cli_take_option(struct cli_args *args, const char *word)
+/* A URL may hold a password, and everybody on the machine can read a command line. */
+static const char *cli_hide(char *value)
 {
-    const char *equals = strchr(word, '=');
+    static char kept[DYN_SECRET_MAX];
+    dyn_str_copy(kept, sizeof(kept), dyn_str_from(value));
+    explicit_bzero(value, strlen(value));
+    return kept;
+}
+
+static int cli_take_option(struct cli_args *args, char *word)
+{
+    char *equals = strchr(word, '=');
     struct dyn_str name = {word, equals != NULL ? (size_t)(equals - word) : strlen(word)};
     const struct cli_option *options = args->command->options;
     int index = 0;
@@ -112,7 +121,7 @@ static int cli_take_option(struct cli_args *args, const char *word)
     if (options == NULL || options[index].name == NULL) {
         return cli_unknown_option(args->command, name);
     }
-    args->value = equals != NULL ? equals + 1 : NULL;
+    char *value = equals != NULL ? equals + 1 : NULL;
     if (options[index].argument == NULL && equals != NULL) {
         cli_usage(args->command, "%s takes no value", options[index].name);
         return CLI_ARG_WRONG;
@@ -123,8 +132,9 @@ static int cli_take_option(struct cli_args *args, const char *word)
                       options[index].argument);
             return CLI_ARG_WRONG;
         }
-        args->value = args->argv[args->at++];
+        value = args->argv[args->at++];
     }
+    args->value = dyn_str_is(name, "--redis") ? cli_hide(value) : value;
     return index;
 }
 
@@ -133,7 +143,7 @@ int cli_args_next(struct cli_args *args)
     if (args->at == args->argc) {
         return CLI_ARG_END;
     }
-    const char *word = args->argv[args->at++];
+    char *word = args->argv[args->at++];
     if (!args->plain && strcmp(word, "--") == 0) {
         args->plain = true;
         return cli_args_next(args);

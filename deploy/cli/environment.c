@@ -87,6 +87,20 @@ dyn_err environment_of(const struct config *config, enum config_service service,
     return DYN_OK;
 }
 
+dyn_err environment_add(struct environment *environment, const char *name, const char *value)
+{
+    size_t size = strlen(name) + strlen(value) + 2;
+    char *item = malloc(size);
+    if (item == NULL) {
+        return DYN_NOMEM;
+    }
+    (void)snprintf(item, size, "%s=%s", name, value);
+    dyn_err err = item_add(environment, item);
+    explicit_bzero(item, size);
+    free(item);
+    return err;
+}
+
 bool environment_same(const struct environment *a, const struct environment *b)
 {
     if (a->count != b->count) {

@@ -19,6 +19,9 @@ DYN_NODISCARD dyn_err environment_plain(struct environment *out);
 /** These, and the variables of one service. */
 DYN_NODISCARD dyn_err environment_of(const struct config *config, enum config_service service,
                                      struct environment *out);
+/** Add NAME=value; there must be none of that name. */
+DYN_NODISCARD dyn_err environment_add(struct environment *environment, const char *name,
+                                      const char *value);
 bool environment_same(const struct environment *a, const struct environment *b);
 void environment_fini(struct environment *environment); /* also of a zeroed one */
 

@@ -29,6 +29,7 @@ static int online_connect(const struct cli_command *command, int64_t wait_ms, st
     struct dyn_error error = {""};
     struct bus_config redis = {0};
     int status = CLI_DONE;
+    online->redis = place_redis_given(online->redis);
     if (place_redis(online->config, online->redis, online->state, &redis, &error) != DYN_OK) {
         status = cli_failed(command, "%s", error.text);
     } else {

@@ -26,10 +26,12 @@ enum {
     ONLINE_STATE,
     ONLINE_OPTIONS
 };
-#define ONLINE_OPTION_LINES                                                            \
-    {"--redis", "URL", "ask this Redis instead of the file's, or of the private one"}, \
-    {                                                                                  \
-        "--state", "DIR", "where `dynosaur FILE --state DIR` keeps its private Redis"  \
+#define ONLINE_OPTION_LINES                                                           \
+    {"--redis", "URL",                                                                \
+     "ask this Redis instead of the file's, or of the private one\n"                  \
+     "(or $DYNOSAUR_REDIS, which shows in no list of processes)"},                    \
+    {                                                                                 \
+        "--state", "DIR", "where `dynosaur FILE --state DIR` keeps its private Redis" \
     }
 
 struct online {

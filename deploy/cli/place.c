@@ -49,6 +49,12 @@ dyn_err place_find(const char *state, const char *file, struct place *out, struc
     return DYN_OK;
 }
 
+const char *place_redis_given(const char *option)
+{
+    const char *variable = getenv(PLACE_REDIS_VARIABLE);
+    return option == NULL && variable != NULL && *variable != '\0' ? variable : option;
+}
+
 bool place_redis_is_named(const struct config *config)
 {
     const char *variable = getenv("REDIS_URL");

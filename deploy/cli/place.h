@@ -8,6 +8,8 @@
 
 #define PLACE_SOCKET_MAX 107 /* bytes that the kernel allows in the path of a Unix socket */
 
+#define PLACE_REDIS_VARIABLE "DYNOSAUR_REDIS" /* what services and commands take for --redis */
+
 struct place {
     char directory[4096];
     char lock[4096 + 16];
@@ -18,6 +20,9 @@ struct place {
 /** `state` as given with --state, or NULL: a directory of the file's own. Makes nothing. */
 DYN_NODISCARD dyn_err place_find(const char *state, const char *file, struct place *out,
                                  struct dyn_error *error);
+
+/** The Redis given with --redis, else by $DYNOSAUR_REDIS; NULL: none. */
+const char *place_redis_given(const char *option);
 
 /** Whether the configuration names a Redis (in the file, or by $REDIS_URL), so that there is no
  *  private one. */

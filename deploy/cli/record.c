@@ -4,6 +4,7 @@
 #include "common/bus_config.h"
 #include "common/clock.h"
 #include "deploy/cli/cli.h"
+#include "deploy/cli/place.h"
 #include "deploy/cli/recording.h"
 
 #include <errno.h>
@@ -30,7 +31,7 @@ static const struct cli_option options[] = {
     [OPTION_SECONDS] = {"--seconds", "S",
                         "go on for that long (default: stop when all that is there\n"
                         "has been read)"},
-    [OPTION_REDIS] = {"--redis", "URL", "instead of the file's redis.url"},
+    [OPTION_REDIS] = {"--redis", "URL", "instead of the file's redis.url, or $DYNOSAUR_REDIS"},
     [OPTION_OUT] = {"-o", "OUT", "the file to write"},
     {.name = NULL},
 };
@@ -303,7 +304,8 @@ static int record_config(struct record *record, const struct config *config)
     if (status != CLI_DONE) {
         return status;
     }
-    if (bus_config_resolve(&config->redis, record->redis, &redis, &error) != DYN_OK) {
+    if (bus_config_resolve(&config->redis, place_redis_given(record->redis), &redis, &error) !=
+        DYN_OK) {
         status = CLI_USAGE;
         cli_failed(record->self, "%s", error.text);
     }

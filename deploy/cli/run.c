@@ -52,7 +52,7 @@ struct run {
     struct config *config;
     struct place place;
     bool is_private;   /* the Redis is ours */
-    const char *redis; /* what the services get with --redis; NULL: they know it */
+    const char *redis; /* what the services get in their environment; NULL: they know it */
     int lock_fd;
     char self[PROGRAM_PATH_MAX];
     char pid[16];
@@ -155,6 +155,21 @@ static bool part_keep(struct run *run, enum part part, const char *cwd)
     return own->keeper != NULL;
 }
 
+/* What a service needs of our variables, and where Redis is: a command line could be read by all.
+ */
+static dyn_err service_environment(const struct run *run, const struct config *config,
+                                   enum config_service service, struct environment *out)
+{
+    dyn_err err = environment_of(config, service, out);
+    if (err == DYN_OK && run->redis != NULL) {
+        err = environment_add(out, PLACE_REDIS_VARIABLE, run->redis);
+        if (err != DYN_OK) {
+            environment_fini(out);
+        }
+    }
+    return err;
+}
+
 static void service_arguments(struct run *run, enum part part)
 {
     struct run_part *own = &run->parts[part];
@@ -168,10 +183,6 @@ static void service_arguments(struct run *run, enum part part)
     own->argv[at++] = "--http";
     own->argv[at++] = own->http;
     own->argv[at++] = run->follow;
-    if (run->redis != NULL) {
-        own->argv[at++] = "--redis";
-        own->argv[at++] = run->redis;
-    }
     own->argv[at] = NULL;
 }
 
@@ -227,9 +238,7 @@ static void setup_start(void *arg)
 {
     struct run *run = arg;
     struct dyn_error error = {""};
-    const char *argv[] = {run->self,         "setup",
-                          run->options.file, run->redis != NULL ? "--redis" : NULL,
-                          run->redis,        NULL};
+    const char *argv[] = {run->self, "setup", run->options.file, NULL};
     struct dyn_child_options options = {.argv = argv,
                                         .env = (const char *const *)run->setup_environment.items,
                                         .exited = setup_exited,
@@ -272,7 +281,7 @@ static void reload_part(struct run *run, enum part part, const struct config *ne
 {
     struct run_part *own = &run->parts[part];
     struct environment environment;
-    if (environment_of(next, part_services[part], &environment) != DYN_OK) {
+    if (service_environment(run, next, part_services[part], &environment) != DYN_OK) {
         return;
     }
     if (environment_same(&environment, &own->environment)) {
@@ -347,7 +356,7 @@ static dyn_err services_prepare(struct run *run, struct dyn_error *error)
         (void)snprintf(name, sizeof name, "dynosaur-%s", part_names[part]);
         err = program_find(run->self, name, own->program, error);
         if (err == DYN_OK) {
-            err = environment_of(run->config, part_services[part], &own->environment);
+            err = service_environment(run, run->config, part_services[part], &own->environment);
         }
         service_arguments(run, part);
         if (err == DYN_OK && !part_keep(run, part, NULL)) {
@@ -355,7 +364,7 @@ static dyn_err services_prepare(struct run *run, struct dyn_error *error)
         }
     }
     if (err == DYN_OK) {
-        err = environment_of(run->config, CONFIG_ESTIMATOR, &run->setup_environment);
+        err = service_environment(run, run->config, CONFIG_ESTIMATOR, &run->setup_environment);
     }
     return err;
 }

@@ -14,7 +14,9 @@ enum {
 };
 
 const struct cli_option run_option_table[] = {
-    {"--redis", "URL", "use this Redis instead of the file's, or of a private one"},
+    {"--redis", "URL",
+     "use this Redis instead of the file's, or of a private one\n"
+     "(or $DYNOSAUR_REDIS, which shows in no list of processes)"},
     {"--state", "DIR",
      "keep the private Redis and the lock here\n"
      "(~/.local/state/dynosaur/ and a name of the file's own)"},
@@ -49,6 +51,7 @@ int run_options_parse(const struct cli_command *command, int argc, char **argv,
             }
         }
     }
+    out->redis = place_redis_given(out->redis);
     out->file = online_file(command, out->file);
     return out->file != NULL ? CLI_DONE : CLI_USAGE;
 }

@@ -52,7 +52,7 @@ says() {
 
 start() {
     : >"$work/out"
-    "$dynosaur" "$work/fleet.yaml" --state "$work/state" >"$work/out" 2>&1 &
+    "$dynosaur" "$work/fleet.yaml" --state "$work/state" "$@" >"$work/out" 2>&1 &
     engine=$!
     pids+=("$engine")
     await "the services run" says 'collector, estimator, actuator and reporter run'
@@ -192,6 +192,27 @@ start
 kill -9 "$engine"
 await "a killed dynosaur leaves nothing" all_gone
 wait "$engine" 2>/dev/null || true
+
+redis-server --port 0 --unixsocket "$work/other.sock" --requirepass redis-canary --save '' \
+    --dir "$work" --daemonize no >"$work/redis.out" 2>&1 &
+pids+=($!)
+await "another Redis answers" redis-cli -s "$work/other.sock" -a redis-canary --no-auth-warning ping
+start --redis "unix://:redis-canary@$work/other.sock"
+await "the services are connected to it" says 'service=reporter event=redis_ready'
+for pid in $engine $children; do
+    for told in cmdline environ; do
+        # Without being root the environment cannot be read at all, which is as good.
+        if tr '\0' '\n' <"/proc/$pid/$told" 2>/dev/null | grep -q redis-canary; then
+            fail "the password stands in /proc/$pid/$told"
+        fi
+    done
+done
+! grep -q redis-canary "$work/out" || fail "the password was printed"
+DYNOSAUR_REDIS="unix://:redis-canary@$work/other.sock" "$dynosaur" status "$work/fleet.yaml" \
+    >"$work/status" || fail "status does not take \$DYNOSAUR_REDIS"
+kill -INT "$engine"
+wait "$engine" || fail "Ctrl-C ended it with $?"
+echo "ok: the password of a Redis shows nowhere"
 
 if "$dynosaur" setup "$work/fleet.yaml" --state "$work/state" --wait 0 2>"$work/said"; then
     fail "setup without a Redis succeeded"
