@@ -127,8 +127,11 @@ static void soak_start(struct soak *soak, const char *folder)
     world_write(&text);
     scene->copies = 2;
     scene->began_ms = fleet_now_ms();
-    scene->fleet = fleet_new(&(struct fleet_options){
-        .world = dyn_buf_text(&text), .partitions = PARTITIONS, .folder = folder, .untaped = true});
+    scene->fleet = fleet_new(&(struct fleet_options){.world = dyn_buf_text(&text),
+                                                     .partitions = PARTITIONS,
+                                                     .redis = "",
+                                                     .folder = folder,
+                                                     .untaped = true});
     dyn_buf_clear(&text);
     apps_write(soak, &text);
     fleet_configure(scene->fleet, "%s%s", CONFIG, dyn_buf_text(&text));
