@@ -11,9 +11,10 @@
 #define ACTIVE_MS 5500      /* the demand changes for that long */
 #define FAULTS_LAST_MS 4000 /* the last fault begins by then */
 #define CONVERGE_MS 40000
-#define LATE_MS 1000       /* from a sample to a request, when nothing slows it */
-#define SETTLE_MS 7000     /* a connection that is dead without a word is noticed by then */
-#define POLL_SLACK_MS 1200 /* of a busy machine */
+#define LATE_MS 1000          /* from a sample to a request, when nothing slows it */
+#define SETTLE_MS 3000        /* leases and inputs are spread again by then */
+#define SETTLE_SILENT_MS 8500 /* ... after a connection that died without a word */
+#define POLL_SLACK_MS 1200    /* of a busy machine */
 
 /* As short as the protocol allows; every proportion is the default's or wider. */
 static const struct scene_times times = {
@@ -69,8 +70,7 @@ struct episode {
     struct script scripts[SCENE_APPS];
     struct fault faults[FAULTS_MAX];
     size_t faults_count;
-    int64_t demand_ms; /* wall clock, when the demand began */
-    int64_t quiet_ms;  /* and when the last fault ended */
+    int64_t demand_ms; /* wall clock, when the demand began to change */
 };
 
 static bool faults_are_over(const struct episode *episode)
@@ -101,7 +101,6 @@ static void episode_act(struct episode *episode)
     for (unsigned app = 0; app < SCENE_APPS; app++) {
         script_step(scene, &episode->scripts[app], app, age_ms);
     }
-    episode->quiet_ms = fleet_now_ms();
     scene_tell(scene, "quiet");
 }
 
@@ -130,10 +129,7 @@ static bool inputs_have_a_collector(const struct episode *episode)
     for (size_t i = 0; i < episode->faults_count; i++) {
         const struct fault *fault = &episode->faults[i];
         bool one = fault->kind == FAULT_KILL || fault->kind == FAULT_STOP;
-        if (fault->kind >= FAULT_REDIS_KILL) {
-            return false;
-        }
-        if (fault->part != FLEET_COLLECTOR || fault->kind == FAULT_CLOCK) {
+        if (!fault_hits_collectors(fault)) {
             continue;
         }
         if (!one || (struck >= 0 && struck != (int)fault->copy)) {
@@ -144,24 +140,49 @@ static bool inputs_have_a_collector(const struct episode *episode)
     return episode->scene.copies > 1;
 }
 
+/* From when on the collectors know each other again, and share the inputs. */
+static int64_t inputs_are_shared_ms(const struct episode *episode)
+{
+    int64_t shared_ms = episode->demand_ms;
+    for (size_t i = 0; i < episode->faults_count; i++) {
+        const struct fault *fault = &episode->faults[i];
+        bool silent = fault->kind == FAULT_LINK || fault->kind == FAULT_LINKS ||
+                      fault->kind == FAULT_REDIS_STOP;
+        int64_t at_ms = fault->over_ms + (silent ? SETTLE_SILENT_MS : SETTLE_MS);
+        if (fault_hits_collectors(fault) && at_ms > shared_ms) {
+            shared_ms = at_ms;
+        }
+    }
+    return shared_ms;
+}
+
+static void inputs_judge(struct episode *episode, struct verdict *verdict)
+{
+    struct scene *scene = &episode->scene;
+    int64_t shared_ms = inputs_are_shared_ms(episode);
+    int found_ms = times.interval + times.gone + 3 * times.beat + POLL_SLACK_MS;
+    if (inputs_have_a_collector(episode)) {
+        verdict_polls(scene, episode->demand_ms, found_ms, verdict);
+    }
+    if (fleet_now_ms() - shared_ms > found_ms) {
+        verdict_polls(scene, shared_ms, times.interval + POLL_SLACK_MS, verdict);
+        verdict_polled_once(scene, shared_ms);
+    }
+}
+
 static void episode_judge(struct episode *episode)
 {
     struct scene *scene = &episode->scene;
     struct verdict verdict = {0};
     int late_ms = LATE_MS;
     bool spoiled = false;
-    int most_ms = times.interval + times.gone + 3 * times.beat + POLL_SLACK_MS;
     for (size_t i = 0; i < episode->faults_count; i++) {
         late_ms += fault_slows_ms(scene, &episode->faults[i]);
         spoiled = spoiled || fault_spoils_tape(&episode->faults[i]);
     }
     verdict_falls(scene, late_ms, &verdict);
     verdict_writers(scene);
-    if (inputs_have_a_collector(episode)) {
-        verdict_polls(scene, episode->demand_ms, most_ms, &verdict);
-    } else if (fleet_now_ms() - episode->quiet_ms > SETTLE_MS) {
-        verdict_polls(scene, episode->quiet_ms + SETTLE_MS, most_ms, &verdict);
-    }
+    inputs_judge(episode, &verdict);
     size_t equal = 0;
     if (!spoiled) {
         equal = judge_replay(scene->fleet);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define HOUR_MS 3600000
+#define START_MS 500 /* of a program that is started again */
 
 struct weight {
     enum fault_kind kind;
@@ -62,6 +63,7 @@ struct fault fault_draw(struct dice *dice, const struct scene *scene, int last_m
     switch (fault.kind) {
     case FAULT_KILL:
         fault.ms = dice_between(dice, 100, 2000);
+        fault.for_ms = fault.ms + START_MS;
         break;
     case FAULT_LINK:
     case FAULT_LINKS:
@@ -90,6 +92,12 @@ bool fault_spoils_tape(const struct fault *fault)
 {
     return fault->kind == FAULT_FLUSH || fault->kind == FAULT_DELETE ||
            fault->kind == FAULT_REDIS_CLOCK;
+}
+
+bool fault_hits_collectors(const struct fault *fault)
+{
+    return fault->kind >= FAULT_REDIS_KILL ||
+           (fault->part == FLEET_COLLECTOR && fault->kind != FAULT_CLOCK);
 }
 
 int fault_slows_ms(const struct scene *scene, const struct fault *fault)
@@ -314,5 +322,6 @@ void fault_step(struct scene *scene, struct fault *fault, int64_t age_ms)
     if (fault->state == FAULT_HAPPENS && age_ms >= fault->at_ms + fault->for_ms) {
         fault_end(scene, fault);
         fault->state = FAULT_OVER;
+        fault->over_ms = fleet_now_ms();
     }
 }

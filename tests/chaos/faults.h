@@ -28,7 +28,8 @@ struct fault {
     unsigned copy;
     int at_ms, for_ms; /* since the demand began */
     int what;          /* which way of it; meaning by kind */
-    int ms;            /* of a delay, a step */
+    int ms;            /* of a delay, of the time until a restart */
+    int64_t over_ms;   /* wall clock, once it is over */
     enum {
         FAULT_WAITS,
         FAULT_HAPPENS,
@@ -43,6 +44,8 @@ void fault_step(struct scene *scene, struct fault *fault, int64_t age_ms);
 
 /** State of Redis is lost, or its log's time is not elapsed time: the tape proves nothing. */
 bool fault_spoils_tape(const struct fault *fault);
+/** It keeps collectors from their work. */
+bool fault_hits_collectors(const struct fault *fault);
 /** How long what is known may be old because of it. */
 int fault_slows_ms(const struct scene *scene, const struct fault *fault);
 
