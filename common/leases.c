@@ -365,7 +365,7 @@ static size_t place_find(struct leases *leases)
             return i;
         }
     }
-    struct kept **kept = realloc(leases->kept, (leases->count + 1) * sizeof *kept);
+    struct kept **kept = realloc(leases->kept, (leases->count + 1) * sizeof(struct kept *));
     if (kept == NULL) {
         return SIZE_MAX;
     }

@@ -45,10 +45,10 @@ void leases_free(struct leases *leases); /* after the bus, or once leases_close(
 /** SIZE_MAX: no memory. Watched from now on, and taken when it is free. */
 size_t leases_add(struct leases *leases, const char *key);
 /** Gives it up when it is held, without `may_leave` and `lost`; the number may come again. */
-void leases_remove(struct leases *leases, size_t lease);
+void leases_remove(struct leases *leases, size_t index);
 /** As leases_remove(), but it is not given up: whoever follows waits until it stood still. */
-void leases_forget(struct leases *leases, size_t lease);
-void leases_wish(struct leases *leases, size_t lease, enum lease_wish wish);
+void leases_forget(struct leases *leases, size_t index);
+void leases_wish(struct leases *leases, size_t index, enum lease_wish wish);
 
 /** The command connection stands, or is lost. `bus` is used until then. */
 void leases_open(struct leases *leases, struct bus *bus, struct dyn_str run_id);
@@ -56,22 +56,22 @@ void leases_close(struct leases *leases, const char *why);
 
 /** Another fenced Function with this lease was answered: done (sent at sent_ms of the boot clock,
  *  as good as a renewal), or FENCED (the lease is lost; `lost` comes during the call). */
-void leases_beaten(struct leases *leases, size_t lease, int64_t sent_ms);
-void leases_fenced(struct leases *leases, size_t lease);
+void leases_beaten(struct leases *leases, size_t index, int64_t sent_ms);
+void leases_fenced(struct leases *leases, size_t index);
 
 /** Take one that is held anew, at once, under another epoch: it is not held any more when this
  *  returns, without `lost`, and `taken` follows. What is not held stays as it is. */
-void leases_again(struct leases *leases, size_t lease);
+void leases_again(struct leases *leases, size_t index);
 
-bool leases_is_held(const struct leases *leases, size_t lease);
+bool leases_is_held(const struct leases *leases, size_t index);
 /** Whether something may be written under it now; the check to make right before sending. */
-bool leases_may_write(const struct leases *leases, size_t lease);
+bool leases_may_write(const struct leases *leases, size_t index);
 /** Boot ms until which may be written; INT64_MIN: not held; INT64_MAX: while it is held. */
-int64_t leases_deadline_ms(const struct leases *leases, size_t lease);
+int64_t leases_deadline_ms(const struct leases *leases, size_t index);
 /** The earliest deadline of all that are held; INT64_MAX: none. */
 int64_t leases_first_deadline_ms(const struct leases *leases);
 /** The owner in the record as last seen, for people; "": nobody, or not seen yet. */
-const char *leases_owner(const struct leases *leases, size_t lease);
+const char *leases_owner(const struct leases *leases, size_t index);
 
 /** Give up all that are held or just being taken, once `may_leave` agrees, and take none any more;
  * then `done`, once, from the loop or at once. */

@@ -146,7 +146,7 @@ mutant 'humans: a change by hand is seen' services/actuator/humans.c unit/test_a
 
 lease=common/lease.c
 mutant 'lease: a foreign lease stands still for the wait' $lease unit/test_lease \
-    '(waits ? lease->times.wait_ms : 0)' '0'
+    '(lease->owned ? lease->times.wait_ms : 0)' '0'
 mutant 'lease: a beat begins the wait anew' $lease unit/test_lease \
     'strcmp(beat_now, lease->seen_beat) != 0' 'false'
 mutant 'lease: another epoch begins the wait anew' $lease unit/test_lease \
@@ -169,6 +169,21 @@ mutant 'lease: nothing is written near the deadline' $lease unit/test_lease \
     ' && now_ms < lease->deadline_ms - lease->times.drop_ms / 2' ''
 mutant 'lease: an unsure taking holds nothing' $lease unit/test_lease \
     'if (answer != LEASE_DONE) {' 'if (answer == LEASE_FENCED) {'
+mutant 'lease: what is taken again is not held meanwhile' $lease unit/test_lease \
+    'return lease_fenced(lease, now_ms);' 'return lease->state == LEASE_HELD;'
+mutant 'lease: a spare one is left to who wants it' $lease unit/test_lease \
+    '(lease->wish == LEASE_SPARE ? LEASE_SPARE_MS : 0)' '0'
+
+share=services/estimator/share.c
+mutant 'share: nothing is handed over before the others are known' $share unit/test_share \
+    '!share->known || !held' '!held'
+mutant 'share: who cannot lead takes nothing' $share unit/test_share \
+    'held && soon ? LEASE_SPARE : LEASE_UNWANTED' 'LEASE_SPARE'
+mutant 'share: a spare one is kept for a while' $share unit/test_share \
+    'since_ms != SHARE_OWN && now_ms - since_ms < SHARE_KEEP_GONES * share->gone_ms' 'false'
+mutant 'estimator: a Redis restarted while nobody led is a break' \
+    services/estimator/estimator.c integration/test_estimator \
+    'grant->other_server && !grant->first' 'false'
 
 members=common/members.c
 mutant 'members: all of several at once are doubted' $members unit/test_members \
