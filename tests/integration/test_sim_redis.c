@@ -20,6 +20,8 @@ enum {
     NODE_ENTRIES = 7
 };
 
+#define ID_OPEN_LAST "(18446744073709551615-18446744073709551615"
+
 static struct support_redis *redis;
 static redisContext *context;
 static struct model_store store;
@@ -329,9 +331,7 @@ static void id_add(void)
     switch (draw(10)) {
     case 0:
         arg("%s", PICK("0-0", "0", "0-1", "18446744073709551615", "-", "+", "x", "1-2-3", "(5",
-                       "(0-0", "1-", "-1", "18446744073709551616",
-                       "(18446744073709551615-1844674407"
-                       "3709551615"));
+                       "(0-0", "1-", "-1", "18446744073709551616", ID_OPEN_LAST));
         break;
     case 1:
         arg("%" PRIu64, draw(300));

@@ -297,11 +297,11 @@ static bool field_is_good(struct dyn_str field)
 
 static struct dyn_str field_of(struct run *run, struct dyn_str field, const char *suffix)
 {
-    size_t more = strlen(suffix);
-    char *name = model_take(run->answer, field.len + more);
+    size_t room = field.len + strlen(suffix) + 1;
+    char *name = model_take(run->answer, room);
     memcpy(name, field.ptr, field.len);
-    memcpy(name + field.len, suffix, more);
-    return (struct dyn_str){name, field.len + more};
+    dyn_str_copy(name + field.len, room - field.len, dyn_str_from(suffix));
+    return (struct dyn_str){name, room - 1};
 }
 
 static void act_begin(struct run *run)

@@ -287,9 +287,12 @@ static bool hash_unset(struct model_hash *hash, struct dyn_str name)
 
 static bool op_do(struct model_store *store, const struct model_op *op)
 {
-    struct dyn_str name = {op->key != NULL ? op->key->bytes : "",
-                           op->key != NULL ? op->key->len : 0};
-    struct model_key *key = model_key_find(store, name);
+    if (op->kind == MODEL_FLUSH) {
+        model_store_clear(store);
+        return true;
+    }
+    DYN_ASSERT(op->key != NULL);
+    struct model_key *key = model_key_find(store, (struct dyn_str){op->key->bytes, op->key->len});
     switch (op->kind) {
     case MODEL_ADD:
         stream_add(store, &key_make(store, op->key, true)->stream, op);
@@ -317,8 +320,7 @@ static bool op_do(struct model_store *store, const struct model_op *op)
     case MODEL_FLUSH:
         break;
     }
-    model_store_clear(store);
-    return true;
+    return false;
 }
 
 void model_store_apply(struct model_store *store, const struct model_op *op)

@@ -279,7 +279,7 @@ void model_xtrim(struct model_store *store, const struct dyn_str *argv, size_t a
                  struct model_answer *answer, struct bus_reply *reply)
 {
     const struct model_stream *stream = NULL;
-    struct trim trim = {TRIM_NOT};
+    struct trim trim = {.by = TRIM_NOT};
     size_t at = 2;
     if (!model_name_is(argv[2], "maxlen") && !model_name_is(argv[2], "minid")) {
         model_put_error(answer, reply, "ERR syntax error");
@@ -330,7 +330,7 @@ void model_xadd(struct model_store *store, const struct dyn_str *argv, size_t ar
                 struct model_answer *answer, struct bus_reply *reply)
 {
     const struct model_stream *stream = NULL;
-    struct trim trim = {TRIM_NOT};
+    struct trim trim = {.by = TRIM_NOT};
     struct entry_id id = id_first;
     size_t at = 2;
     if (model_name_is(argv[at], "maxlen") || model_name_is(argv[at], "minid")) {
