@@ -297,6 +297,51 @@ START_TEST(a_failover_loses_the_tail_and_the_fleet_goes_on)
 }
 END_TEST
 
+static int64_t waited_replicas;
+static int64_t waited_until;
+
+static void note_wait(void *arg, dyn_err err, const struct bus_reply *reply)
+{
+    (void)arg;
+    ck_assert_int_eq(err, DYN_OK);
+    waited_replicas = bus_reply_int(reply);
+    waited_until = sim_now();
+}
+
+static void write_and_wait(void *arg)
+{
+    struct bus *bus = sim_process_service(arg)->bus;
+    const struct dyn_str set[] = {DYN_STR("HSET"), DYN_STR("x"), DYN_STR("f"), DYN_STR("v")};
+    const struct dyn_str wait[] = {DYN_STR("WAIT"), DYN_STR("1"), DYN_STR("1000")};
+    ck_assert_int_eq(bus_command(bus, set, 4, 0, NULL, NULL), DYN_OK);
+    ck_assert_int_eq(bus_command(bus, wait, 3, 0, note_wait, NULL), DYN_OK);
+}
+
+START_TEST(a_wait_is_answered_when_the_replica_has_it_or_its_time_is_over)
+{
+    static struct sim_event ask;
+    (void)begin(14, 1);
+    struct sim_process *process = start(&estimator_ops, "est-1");
+    sim_replication_set(true, 20 * SIM_MS);
+    sim_event_set(&ask, process, 10 * SIM_S, write_and_wait, process);
+    sim_run(11 * SIM_S);
+    ck_assert_int_eq(waited_replicas, 1);
+    ck_assert_int_gt(waited_until, 10 * SIM_S + 40 * SIM_MS);
+    ck_assert_int_lt(waited_until, 10 * SIM_S + 100 * SIM_MS);
+    sim_replication_set(false, 20 * SIM_MS);
+    sim_event_set(&ask, process, 20 * SIM_S, write_and_wait, process);
+    sim_run(22 * SIM_S);
+    ck_assert_int_eq(waited_replicas, 0);
+    ck_assert_int_gt(waited_until, 21 * SIM_S);
+    sim_event_set(&ask, process, 30 * SIM_S, write_and_wait, process);
+    sim_run(30 * SIM_S + 200 * SIM_MS);
+    sim_host_wall_step(sim_server_host(sim_server_primary()), 3600 * SIM_S);
+    sim_run(30 * SIM_S + 300 * SIM_MS);
+    ck_assert_int_gt(waited_until, 30 * SIM_S); /* timeouts follow the server's wall clock */
+    sim_end();
+}
+END_TEST
+
 START_TEST(sentinels_lead_to_whom_they_name)
 {
     teardown();
@@ -389,6 +434,7 @@ int main(void)
     tcase_add_test(tests, a_drained_process_ends_by_itself);
     tcase_add_test(tests, a_kill_timer_ends_a_frozen_process);
     tcase_add_test(tests, a_failover_loses_the_tail_and_the_fleet_goes_on);
+    tcase_add_test(tests, a_wait_is_answered_when_the_replica_has_it_or_its_time_is_over);
     tcase_add_test(tests, sentinels_lead_to_whom_they_name);
     tcase_add_test(tests, a_cut_link_ends_the_lead_and_a_whole_one_is_used_again);
     tcase_add_test(tests, a_restarted_server_has_lost_what_it_was_told_to_lose);
