@@ -120,7 +120,17 @@ mutant 'core: one request in flight an app' $step unit/test_actuator_core \
     '    app->flying = true;
 ' ''
 mutant 'core: an open intent is settled first' $step unit/test_actuator_core \
-    'if (app_has_open(core, app) || now.boot_ms < ctl->journal_at) {' 'if (now.boot_ms < ctl->journal_at) {'
+    'if (app_has_open(core, app) || now.boot_ms < ctl->journal_at ||' 'if (now.boot_ms < ctl->journal_at ||'
+mutant 'core: a former holder'"'"'s last request is waited for' $step unit/test_actuator_core \
+    'now.boot_ms < app_settle_at(core, app) || !app_is_watched(core, app)' '!app_is_watched(core, app)'
+mutant 'core: a journal with a lost tail makes all apps wait' $step unit/test_actuator_core \
+    'account->doubtful ? account->led_at + account->settle_ms : ACT_NEVER' 'ACT_NEVER'
+mutant 'core: a journal with a lost tail accuses nobody' $core unit/test_actuator_core \
+    'core->accounts[account].doubtful ? -1 : intent->confirmed' 'intent->confirmed'
+mutant 'core: nothing is asked for an account that is not clear' $step unit/test_actuator_core \
+    '!act_can_ask(core, account) || !account->clear ||' '!act_can_ask(core, account) ||'
+mutant 'core: an intent of an account not clear any more is not sent' $step unit/test_actuator_core \
+    '!account->led || !account->loaded || !account->clear' '!account->led || !account->loaded'
 mutant 'core: the decision is asked again before sending' $step unit/test_actuator_core \
     '!verdict.write ||
         verdict.want != flight->intent.to ||' ''
@@ -144,6 +154,17 @@ mutant 'humans: a change by hand is seen' services/actuator/humans.c unit/test_a
 
 # ---- leases and membership ----
 
+groups=services/actuator/groups.c
+mutant 'groups: an alias follows the first name' $groups unit/test_groups \
+    'first->held && wish != LEASE_UNWANTED ? LEASE_WANTED : LEASE_UNWANTED' 'wish'
+mutant 'groups: all leases of a group are held' $groups unit/test_groups \
+    'names[i].first == name->first && !names[i].held' 'false'
+mutant 'groups: an identity is told before anything is written' $groups unit/test_groups \
+    ' || groups_must_write(name) ||' ' ||'
+mutant 'groups: the identities are read after the taking' $groups unit/test_groups \
+    '!name->held || !name->read ||' '!name->held ||'
+mutant 'groups: a spare lease is not handed over at once' $groups unit/test_groups \
+    '!known || (name->as_spare && now_ms - name->taken_ms < keep_ms)' '!known'
 lease=common/lease.c
 mutant 'lease: a foreign lease stands still for the wait' $lease unit/test_lease \
     '(lease->owned ? lease->times.wait_ms : 0)' '0'

@@ -38,6 +38,9 @@ struct model {
     bool hold_answers;
     bool lazy; /* some answers come later, and in any order */
 
+    bool tells;    /* somebody wants to know whose a key is, and clears */
+    char told[64]; /* what it was told */
+
     /* What the core did. */
     struct act_request sent[QUEUE];
     int sent_count;
@@ -144,6 +147,13 @@ static void on_fenced(void *arg, size_t account)
     m->fenced++;
 }
 
+static void on_identity(void *arg, size_t account, struct dyn_str identity)
+{
+    struct model *m = arg;
+    (void)account;
+    dyn_str_copy(m->told, sizeof m->told, identity);
+}
+
 static void controller_init(struct config_controller *controller, uint64_t id)
 {
     *controller = (struct config_controller){
@@ -161,8 +171,9 @@ static void controller_init(struct config_controller *controller, uint64_t id)
 
 static void core_start(struct model *m)
 {
-    struct act_effects effects = {on_send,  on_begin,  on_end,    on_action,
-                                  on_event, on_actual, on_fenced, NULL, m};
+    struct act_effects effects = {on_send,   on_begin,  on_end, on_action, on_event,
+                                  on_actual, on_fenced, NULL,   m};
+    effects.identity = m->tells ? on_identity : NULL;
     m->core = act_core_new(&m->config, &effects, 42, m->now);
     ck_assert_ptr_nonnull(m->core);
 }
@@ -1120,6 +1131,60 @@ START_TEST(a_journal_that_lost_something_makes_every_app_wait_and_accuses_nobody
 }
 END_TEST
 
+START_TEST(nothing_is_asked_for_apps_before_their_account_is_clear)
+{
+    act_core_free(m.core);
+    m.tells = true;
+    core_start(&m);
+    lead(&m);
+    ck_assert_str_eq(m.told, "one");
+    (void)want(&m, 0, 12, false);
+    pass(&m, 5000);
+    ck_assert_int_eq(m.reads, 0);
+    act_clear(m.core, 0, true, m.now);
+    settle(&m);
+    ck_assert_int_eq(m.quantity[0], 12);
+    /* Each taking must be cleared anew. */
+    act_unlead(m.core, 0, m.now);
+    act_clear(m.core, 0, true, m.now);
+    act_lead(m.core, 0, 8, NULL, m.now);
+    act_journal_loaded(m.core, 0, m.now);
+    (void)want(&m, 0, 13, false);
+    settle(&m);
+    ck_assert_int_eq(m.quantity[0], 12);
+    act_clear(m.core, 0, true, m.now);
+    settle(&m);
+    ck_assert_int_eq(m.quantity[0], 13);
+}
+END_TEST
+
+START_TEST(a_key_of_another_account_must_be_cleared_anew)
+{
+    act_core_free(m.core);
+    m.tells = true;
+    core_start(&m);
+    lead(&m);
+    act_clear(m.core, 0, true, m.now);
+    settle(&m);
+    m.identity[0] = "another";
+    act_key(m.core, 0, true, "", m.now);
+    pass(&m, 1000);
+    ck_assert_str_eq(m.told, "another");
+    (void)want(&m, 0, 12, false);
+    pass(&m, 1000);
+    ck_assert_int_eq(m.quantity[0], 4);
+    act_clear(m.core, 0, true, m.now);
+    settle(&m);
+    ck_assert_int_eq(m.quantity[0], 12);
+    /* The same one again changes nothing. */
+    act_key(m.core, 0, true, "", m.now);
+    pass(&m, 1000);
+    (void)want(&m, 0, 13, false);
+    settle(&m);
+    ck_assert_int_eq(m.quantity[0], 13);
+}
+END_TEST
+
 START_TEST(a_human_change_while_we_were_down_is_seen)
 {
     act_lead(m.core, 0, 8, NULL, m.now);
@@ -1250,6 +1315,7 @@ enum meanwhile {
     MEANWHILE_OTHER_LEASE,
     MEANWHILE_DRAINING,
     MEANWHILE_NO_KEY,
+    MEANWHILE_NOT_CLEAR,
     MEANWHILE_COUNT
 };
 
@@ -1287,6 +1353,12 @@ START_TEST(an_intent_that_is_overtaken_sends_nothing)
         break;
     case MEANWHILE_NO_KEY:
         act_key(m.core, 0, false, "gone", m.now);
+        break;
+    case MEANWHILE_NOT_CLEAR:
+        ck_assert_uint_eq(act_writing(m.core, 0), 1);
+        ck_assert_uint_eq(act_write_account(m.core, m.begun[0]), 0);
+        act_clear(m.core, 0, false, m.now);
+        ck_assert_uint_eq(act_write_account(m.core, m.begun[0]), SIZE_MAX);
         break;
     case MEANWHILE_COUNT:
         break;
@@ -1750,6 +1822,8 @@ int main(void)
     tcase_add_test(tcase, a_missing_key_disables_the_account_loudly);
     tcase_add_test(tcase, at_the_maximum_for_five_minutes_is_told_and_told_over);
     tcase_add_test(tcase, an_open_intent_of_before_waits_and_is_settled_by_a_reading);
+    tcase_add_test(tcase, nothing_is_asked_for_apps_before_their_account_is_clear);
+    tcase_add_test(tcase, a_key_of_another_account_must_be_cleared_anew);
     tcase_add_test(tcase, what_was_given_up_is_settled_at_once);
     tcase_add_test(tcase, without_an_open_intent_nobody_waits_for_the_one_before);
     tcase_add_test(tcase, a_journal_that_lost_something_makes_every_app_wait_and_accuses_nobody);
