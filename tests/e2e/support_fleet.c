@@ -134,6 +134,7 @@ void fleet_redis_begin(struct fleet *fleet)
 {
     support_redis_start(fleet->redis);
     fleet_setup(fleet);
+    support_redis_leases_known(fleet->redis, "a", "b", (char *)NULL);
 }
 
 void fleet_configure(struct fleet *fleet, const char *format, ...)

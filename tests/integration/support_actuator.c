@@ -4,7 +4,6 @@
 #include "common/message.h"
 
 #include <check.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,22 +16,6 @@ void support_setup(struct support_redis *redis)
     support_redis_load_functions(redis);
     (void)support_redis_call(redis, "HSET", "dyn:setup", "partitions", "1", "functions",
                              bus_functions_version, "schema", schema, NULL);
-}
-
-void support_leases_known(struct support_redis *redis, const char *account, ...)
-{
-    char run_id[41] = "";
-    const char *said = strstr(support_redis_call(redis, "INFO", "server", NULL), "run_id:");
-    ck_assert_ptr_nonnull(said);
-    memcpy(run_id, said + strlen("run_id:"), 40);
-    va_list accounts;
-    va_start(accounts, account);
-    for (const char *name = account; name != NULL; name = va_arg(accounts, const char *)) {
-        char key[160];
-        (void)snprintf(key, sizeof key, "dyn:{act}:%s:lease", name);
-        (void)support_redis_call(redis, "HSET", key, "run_id", run_id, NULL);
-    }
-    va_end(accounts);
 }
 
 struct program *support_actuator_start(const struct support_file *file,

@@ -21,12 +21,6 @@
 
 /** The Functions and PREFIX:setup with one partition. */
 void support_setup(struct support_redis *redis);
-/** The leases of these accounts as if somebody had held and given them up under this server:
- * without it the first holder waits, since a journal that is not there may have been lost. NULL
- * ends. */
-void support_leases_known(struct support_redis *redis, const char *account, ...)
-    __attribute__((sentinel));
-
 struct program *support_actuator_start(const struct support_file *file,
                                        const struct support_redis *redis, const char *instance);
 

@@ -54,6 +54,11 @@ const char *support_redis_call_bytes(struct support_redis *redis, size_t argc,
 /** Further calls, and the PING that a start waits for, are this user's. Both are borrowed; NULL:
  *  nobody's. */
 void support_redis_login(struct support_redis *redis, const char *user, const char *password);
+/** As if somebody had held these leases and given them up under this very server: without that an
+ *  actuator waits before it writes, since a journal that is not there may have been lost. NULL ends
+ *  the accounts. */
+void support_redis_leases_known(struct support_redis *redis, const char *account, ...)
+    __attribute__((sentinel));
 /** FUNCTION LOAD REPLACE of common/dyn.lua. */
 void support_redis_load_functions(struct support_redis *redis);
 

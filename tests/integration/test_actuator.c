@@ -52,7 +52,7 @@ static void setup(void)
     ck_assert_int_eq(setenv("DYN_TEST_KEY", "canary-good-key", 1), 0);
     redis = support_redis_new(&(struct support_redis_options){.append_only = true});
     support_setup(redis);
-    support_leases_known(redis, "main", NULL);
+    support_redis_leases_known(redis, "main", NULL);
     heroku = heroku_start(WORLD);
     file = support_file_new("dynosaur.yaml");
     configure("live", 50);

@@ -52,7 +52,7 @@ static void world_begin(const char *accounts, const char *apple, const char *mel
     ck_assert_int_eq(setenv("KEY_X", "canary-key-x", 1), 0);
     redis = support_redis_new(&(struct support_redis_options){.append_only = true});
     support_setup(redis);
-    support_leases_known(redis, "alpha", "beta", NULL);
+    support_redis_leases_known(redis, "alpha", "beta", NULL);
     heroku = heroku_start(WORLD);
     file = support_file_new("dynosaur.yaml");
     support_file_write(file,
@@ -411,6 +411,67 @@ START_TEST(whoever_is_stopped_beyond_its_deadline_never_wakes)
 }
 END_TEST
 
+/* A whole number that a program printed; 0: it could not run, or printed none. */
+static int number_of(const char *command)
+{
+    char text[32] = "";
+    FILE *out = popen(command, "re");
+    ck_assert_ptr_nonnull(out);
+    (void)fgets(text, sizeof text, out);
+    (void)pclose(out);
+    return atoi(text);
+}
+
+/* The only child of a process. */
+static int child_of(int pid)
+{
+    char command[96];
+    (void)snprintf(command, sizeof command, "cat /proc/%d/task/%d/children 2>/dev/null", pid, pid);
+    int child = 0;
+    for (int i = 0; i < 250 && child == 0; i++) {
+        child = number_of(command);
+        support_nap();
+    }
+    return child;
+}
+
+/* SIGKILL does nothing to PID 1 of a container, so PID 1 has a worker, which dies in its place. */
+START_TEST(in_a_container_the_worker_is_killed_and_pid_1_ends_with_it)
+{
+    char path[1024];
+    if (number_of("unshare -fp --mount-proc sh -c 'echo $$' 2>/dev/null") != 1) {
+        printf("actuators: SKIPPED: no PID namespace may be made here: %s\n",
+               "in_a_container_the_worker_is_killed_and_pid_1_ends_with_it");
+        return;
+    }
+    (void)snprintf(path, sizeof path, "%s/services/dynosaur-actuator", getenv("DYN_BUILD"));
+    const char *const argv[] = {"/usr/bin/unshare",
+                                "-fp",
+                                "--mount-proc",
+                                "--kill-child",
+                                path,
+                                "--config",
+                                support_file_path(file),
+                                "--redis",
+                                support_redis_url(redis),
+                                "--http",
+                                "127.0.0.1:0",
+                                "--instance",
+                                "act-1",
+                                NULL};
+    actuators[0] = program_start(argv);
+    await_owner("alpha", 0, 10000);
+    int first = child_of(program_pid(actuators[0]));
+    int worker = child_of(first);
+    ck_assert_int_gt(worker, 0);
+    ck_assert_int_eq(kill(worker, SIGSTOP), 0);
+    int64_t stopped_ms = dyn_clock_boot_ms();
+    ck_assert_int_eq(program_end(actuators[0]), 128 + SIGKILL);
+    ck_assert_int_le(dyn_clock_boot_ms() - stopped_ms, 3000 + 1000);
+    forget(0);
+}
+END_TEST
+
 START_TEST(an_open_intent_holds_its_app_alone_until_it_is_settled)
 {
     begin(0);
@@ -456,6 +517,7 @@ int main(void)
     tcase_add_test(two, whoever_joins_is_handed_its_share);
     tcase_add_test(two, whoever_drains_hands_over);
     tcase_add_test(two, whoever_is_stopped_beyond_its_deadline_never_wakes);
+    tcase_add_test(two, in_a_container_the_worker_is_killed_and_pid_1_ends_with_it);
     tcase_add_test(two, an_open_intent_holds_its_app_alone_until_it_is_settled);
     suite_add_tcase(suite, two);
     TCase *aliases = tcase_create("two names of one account");
