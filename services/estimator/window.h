@@ -83,7 +83,8 @@ static inline double window_max(const struct window *window)
 /** The newest value; NaN when there never was a sample. */
 double window_value(const struct window *window);
 
-/** A break in the log: coverage begins anew when the next good sample arrives. */
+/** A break in the log: coverage begins anew when the next good sample arrives, and zeros that
+ * follow are doubted, since the demand before them may be lost. */
 void window_break(struct window *window);
 
 /** Whether the window says all that is needed to ask for less at `now`, and if not, why. */

@@ -15,6 +15,10 @@ void bus_redis_detach(struct bus *bus)
 void sim_bus_receive(struct sim_conn *conn, struct sim_packet *packet)
 {
     struct bus *bus = conn->bus;
+    if (bus == NULL) { /* what the server says to somebody who has hung up */
+        sim_packet_free(packet);
+        return;
+    }
     bus_enter(bus);
     if (packet->kind == PACKET_END) {
         bus_redis_detach(bus);
