@@ -14,6 +14,7 @@ struct kept { /* a lease, and what the shell knows of it */
     char key[KEY_MAX];
     bool used;
     bool removing; /* given up, then forgotten */
+    bool known;    /* it was seen in Redis, or held */
     struct lease core;
     enum lease_wish wish; /* what its owner asked for; the core hears of LEASE_UNWANTED later */
     char owner[DYN_NAME_MAX + 64];
@@ -132,6 +133,7 @@ static void looked(void *arg, dyn_err err, const struct bus_reply *reply)
     }
     struct dyn_str owner = bus_reply_str(bus_reply_at(reply, 0));
     dyn_str_copy(kept->owner, sizeof kept->owner, owner);
+    kept->known = kept->known || bus_reply_str(bus_reply_at(reply, 1)).len > 0;
     lease_seen(&kept->core, dyn_str_from(leases->owner), owner,
                bus_reply_str(bus_reply_at(reply, 1)), bus_reply_str(bus_reply_at(reply, 2)),
                now_ms);
@@ -159,7 +161,7 @@ static void taken(void *arg, dyn_err err, const struct bus_reply *reply)
     }
     struct kept *kept = leases->kept[index];
     refusal_tell(kept, err, reply);
-    struct lease_grant grant = {.first = strcmp(kept->core.seen_epoch, "0") == 0,
+    struct lease_grant grant = {.first = !kept->known && strcmp(kept->core.seen_epoch, "0") == 0,
                                 .stood_still = kept->core.owned && !kept->core.owned_by_self};
     struct dyn_str epoch = err == DYN_OK ? bus_reply_str(bus_reply_at(reply, 0)) : DYN_STR("");
     bool usable = epoch.len > 0 && dyn_str_u64(epoch, &grant.epoch) == DYN_OK;
@@ -169,6 +171,7 @@ static void taken(void *arg, dyn_err err, const struct bus_reply *reply)
         kept->used = !kept->removing;
         return;
     }
+    kept->known = true;
     dyn_str_copy(kept->epoch, sizeof kept->epoch, epoch);
     dyn_str_copy(kept->owner, sizeof kept->owner, dyn_str_from(leases->owner));
     grant.epoch_text = dyn_str_from(kept->epoch);

@@ -25,7 +25,8 @@ struct lease_grant {
     struct dyn_str epoch_text; /* as the Functions want it; lives as long as the lease is held */
     bool other_server; /* the holder before knew a Redis of another run_id, or nobody held it yet
                           under this one: what Redis has may be less than what was written */
-    bool first;        /* nobody ever held it here: a Redis without any history */
+    bool first;        /* nobody ever held it, as far as we know: a Redis without any history; not
+                          one that lost it */
     bool stood_still;  /* taken from somebody who did not give it up */
 };
 

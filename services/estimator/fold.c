@@ -160,11 +160,11 @@ static bool fold_same(const struct fold_decision *a, const struct fold_decision 
 /* Whether an entry's ID is a time that can be reckoned with. */
 static bool fold_enter(struct fold *fold, struct entry_id id, int64_t *out_now)
 {
-    fold->last = id;
     if (id.ms > FOLD_MS_MAX) {
         fold->counts.malformed++;
         return false;
     }
+    fold->last = id;
     *out_now = (int64_t)id.ms;
     return true;
 }
@@ -429,7 +429,10 @@ dyn_err fold_restate(struct fold *fold, uint64_t controller, const struct fold_o
 dyn_err fold_entry(struct fold *fold, struct pack_reader *reader, struct entry_id id,
                    struct dyn_str message, const struct fold_out *out)
 {
-    fold->last = id;
+    /* Nothing could ever come behind the highest ID: it is not where the fold stands. */
+    if (id.ms <= FOLD_MS_MAX) {
+        fold->last = id;
+    }
     dyn_err err = pack_reader_start(reader, message);
     enum message_kind kind = err == DYN_OK ? message_read_kind(reader) : 0;
     struct batch batch;

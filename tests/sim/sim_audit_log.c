@@ -15,6 +15,8 @@
 
 #define GIVEN_KEPT 4096
 #define FOLDED_US (15 * SIM_S) /* an entry is folded within that, where all is well */
+#define BATCH_US (40 * SIM_S)  /* twice the longest interval */
+#define MARK_US (5 * SIM_S)    /* a batch is marked within that, where all is well */
 #define TELL_US (60 * SIM_S)   /* a loss is told within that, once all is well */
 
 struct given {
@@ -39,7 +41,8 @@ struct part {
     struct entry_id last_batch;
     int64_t last_batch_at;
     struct entry_id marked;
-    int64_t lost_at; /* entries that no mark covered went; 0: told, or none */
+    int64_t unmarked_since; /* the oldest batch behind the mark was taken then; 0: none */
+    int64_t lost_at;        /* entries that nobody had folded went; 0: told, or none */
 };
 
 static struct {
@@ -103,9 +106,12 @@ static void part_again(struct part *part, uint32_t partition)
         part->last = entry.id;
     }
     part->broken = true;
-    if (entry_id_compare(part->last, before) < 0 && entry_id_compare(part->marked, before) < 0) {
+    /* A leader folds at once what it marks every other second. */
+    bool folded = part->unmarked_since == 0 || sim_now() - part->unmarked_since < MARK_US;
+    if (entry_id_compare(part->last, before) < 0 && !folded) {
         part->lost_at = sim_now();
     }
+    part->unmarked_since = 0;
     part->marked = (struct entry_id){0, 0};
 }
 
@@ -165,6 +171,7 @@ static void values_added(struct part *part, const struct sim_write *write)
     if (!dyn_str_is(write->call, "dyn_tick") && write->process != 0) {
         part->last_batch = write->id;
         part->last_batch_at = sim_now();
+        part->unmarked_since = part->unmarked_since == 0 ? sim_now() : part->unmarked_since;
         batch_taken(write);
     }
 }
@@ -234,6 +241,9 @@ static void targets_added(struct part *part, const struct sim_write *write)
         target_added(part, write, &target);
     } else if (kind == MESSAGE_MARK && message_read_mark(logs.reader, &mark) == DYN_OK) {
         part->marked = mark.folded;
+        if (entry_id_compare(mark.folded, part->last_batch) >= 0) {
+            part->unmarked_since = 0;
+        }
     }
 }
 
@@ -315,7 +325,7 @@ void audit_log_finish(void)
     for (uint32_t n = 0; n < fleet.partitions; n++) {
         const struct part *part = &logs.parts[n];
         if (faults_log_stands_until() == 0 && part->last_batch_at != 0 &&
-            sim_now() - part->last_batch_at > FOLDED_US) {
+            sim_now() - part->last_batch_at > BATCH_US) {
             audit_broken("I3", "partition %" PRIu32 " got no batch for %lld s", n,
                          (long long)((sim_now() - part->last_batch_at) / SIM_S));
         }

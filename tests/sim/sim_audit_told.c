@@ -272,6 +272,9 @@ static void stand_judge_actual(const struct stand *stand)
 static void stand_judge(const struct stand *stand)
 {
     const struct fleet_app *app = stand->app;
+    if (faults_log_went_back()) {
+        return; /* what was lost under a clock that is ahead stays newer than what comes after it */
+    }
     if (!stand->has_target) {
         audit_broken("I6", "%s has no target at the end", app->name);
         return;

@@ -37,6 +37,7 @@ static struct {
     struct sim_event next;
     int64_t log_top_ms; /* the highest wall clock that a primary has shown */
     bool failing_over;
+    bool went_back;
     void (*watch)(void *arg, unsigned area, uint64_t of);
     void *arg;
 } faults;
@@ -137,6 +138,17 @@ int64_t faults_log_stands_until(void)
     faults.log_top_ms = now > faults.log_top_ms ? now : faults.log_top_ms;
     int64_t behind = faults.log_top_ms - now;
     return behind > 1000 ? sim_now() + behind * SIM_MS : 0;
+}
+
+bool faults_log_went_back(void)
+{
+    return faults.went_back;
+}
+
+/* Before a log is destroyed. */
+static void log_goes(void)
+{
+    faults.went_back = faults.went_back || faults_log_stands_until() != 0;
 }
 
 /* ---- undoing ---- */
@@ -340,6 +352,7 @@ static void fault_flush(void)
         return;
     }
     struct undo undo = {.fn = setup_again};
+    log_goes();
     sim_server_flush(sim_server_primary());
     undo_later(&undo, AREA_HISTORY | AREA_REDIS, 0, draw(0, 10000) * SIM_MS);
 }
@@ -360,12 +373,25 @@ static void fault_delete(void)
     partition_key(key, sizeof key, names[draw(0, 4)]);
     sim_story("somebody deletes %s", key);
     entry_note(AREA_HISTORY, 0);
+    log_goes();
     sim_server_delete(sim_server_primary(), key);
 }
 
 /* Nobody can add to such a stream any more, until a person deletes it. */
 static void key_delete(const struct undo *undo)
 {
+    if (redis_is_troubled()) { /* a person waits until Redis is there */
+        struct undo *again = malloc(sizeof *again);
+        DYN_ASSERT(again != NULL);
+        *again = *undo;
+        again->event = (struct sim_event){0};
+        again->entry = entry_add(AREA_HISTORY | AREA_REDIS, 0);
+        again->next = faults.undos;
+        faults.undos = again;
+        sim_event_set(&again->event, NULL, sim_now() + 3 * SIM_S, undo_now, again);
+        return;
+    }
+    log_goes();
     sim_server_delete(sim_server_primary(), undo->key);
 }
 

@@ -51,6 +51,10 @@ bool faults_touched_by(unsigned areas, uint64_t of, int64_t from, int64_t to);
 /** A wall clock of a Redis server was set back below what it has shown: IDs stand still until it is
  *  there again. The time of that; 0: no. */
 int64_t faults_log_stands_until(void);
+/** The log began anew after its clock had been set back: its IDs are lower than some that were
+ * seen.
+ */
+bool faults_log_went_back(void);
 size_t faults_count(void);
 
 /** Called as a fault begins; `of`: the process's id, where it is one's. */

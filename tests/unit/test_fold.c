@@ -530,7 +530,7 @@ START_TEST(entries_beyond_all_time_are_counted_and_change_nothing)
     struct fold_counts counts;
     fold_counts(fold, &counts);
     ck_assert_uint_eq(counts.malformed, 8);
-    ck_assert_uint_eq(fold_last(fold).ms, UINT64_MAX);
+    ck_assert_uint_eq(fold_last(fold).ms, 1199000); /* nothing could come behind them */
 }
 END_TEST
 
