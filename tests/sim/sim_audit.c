@@ -127,12 +127,14 @@ static void request_sent(void *arg, const struct sim_exchange *exchange)
     if (strncmp(exchange->path, "/input/", 7) == 0) {
         return;
     }
+    if (sim_story_told()) {
+        const char *key = sim_exchange_header(exchange, "Authorization");
+        sim_story("%s sends %s %s %s%s%s", exchange->sender, exchange->method, exchange->path,
+                  exchange->body, exchange->has_body ? "" : "with ",
+                  exchange->has_body || key == NULL ? "" : key);
+    }
     if (heroku_is_write(exchange)) {
         audit.counts.writes++;
-        if (sim_story_told()) {
-            sim_story("%s sends %s %s %s", exchange->sender, exchange->method, exchange->path,
-                      exchange->body);
-        }
         audit_demand_sent(exchange);
     }
     audit_writers_sent(exchange);

@@ -120,7 +120,9 @@ static double highest(const struct input_seen *in, const struct config_input *co
         last = sample->value;
     }
     top = last > top ? last : top;
-    if (zero_at >= 0 && zero_at + doubt > from && before > top) {
+    /* A log that was deleted does not tell any more that there was demand before the zeros. */
+    bool known = zero_at >= 0 && !faults_touched(AREA_DELETE, zero_at - 1, at);
+    if (known && zero_at + doubt > from && before > top) {
         top = before;
     }
     return top;

@@ -16,7 +16,7 @@
 #define GIVEN_KEPT 4096
 #define FOLDED_US (15 * SIM_S) /* an entry is folded within that, where all is well */
 #define BATCH_US (40 * SIM_S)  /* twice the longest interval */
-#define MARK_US (5 * SIM_S)    /* a batch is marked within that, where all is well */
+#define MARK_US (14 * SIM_S)   /* a batch is marked within that, also over a slow link */
 #define TELL_US (60 * SIM_S)   /* a loss is told within that, once all is well */
 
 struct given {
@@ -41,8 +41,9 @@ struct part {
     struct entry_id last_batch;
     int64_t last_batch_at;
     struct entry_id marked;
-    int64_t unmarked_since; /* the oldest batch behind the mark was taken then; 0: none */
-    int64_t lost_at;        /* entries that nobody had folded went; 0: told, or none */
+    struct entry_id unmarked; /* about the oldest batch behind the mark */
+    int64_t unmarked_since;   /* when that was taken; 0: there is none */
+    int64_t lost_at;          /* entries that nobody had folded went; 0: told, or none */
 };
 
 static struct {
@@ -171,7 +172,10 @@ static void values_added(struct part *part, const struct sim_write *write)
     if (!dyn_str_is(write->call, "dyn_tick") && write->process != 0) {
         part->last_batch = write->id;
         part->last_batch_at = sim_now();
-        part->unmarked_since = part->unmarked_since == 0 ? sim_now() : part->unmarked_since;
+        if (part->unmarked_since == 0) {
+            part->unmarked = write->id;
+            part->unmarked_since = sim_now();
+        }
         batch_taken(write);
     }
 }
@@ -241,8 +245,10 @@ static void targets_added(struct part *part, const struct sim_write *write)
         target_added(part, write, &target);
     } else if (kind == MESSAGE_MARK && message_read_mark(logs.reader, &mark) == DYN_OK) {
         part->marked = mark.folded;
-        if (entry_id_compare(mark.folded, part->last_batch) >= 0) {
-            part->unmarked_since = 0;
+        if (entry_id_compare(mark.folded, part->unmarked) >= 0) {
+            bool more = entry_id_compare(mark.folded, part->last_batch) < 0;
+            part->unmarked = part->last_batch;
+            part->unmarked_since = more ? sim_now() : 0;
         }
     }
 }
@@ -329,9 +335,8 @@ void audit_log_finish(void)
             audit_broken("I3", "partition %" PRIu32 " got no batch for %lld s", n,
                          (long long)((sim_now() - part->last_batch_at) / SIM_S));
         }
-        bool behind = entry_id_compare(part->marked, part->last_batch) < 0;
-        struct entry_id old = {(uint64_t)(sim_wall_ms() - FOLDED_US / SIM_MS), 0};
-        if (behind && entry_id_compare(part->marked, old) < 0 && faults_log_stands_until() == 0) {
+        if (part->unmarked_since != 0 && sim_now() - part->unmarked_since > FOLDED_US &&
+            faults_log_stands_until() == 0 && !faults_log_went_back()) {
             char marked[ENTRY_ID_TEXT];
             char last[ENTRY_ID_TEXT];
             entry_id_format(part->marked, marked, sizeof marked);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #define ENTRIES_MAX 1024
+#define PERSON_US (2 * SIM_S) /* how often a person looks */
 #define HOUR_US (60 * SIM_MINUTE)
 
 struct entry {
@@ -340,9 +341,28 @@ static void fault_server(void)
     undo_later(&undo, AREA_REDIS, 0, draw(500, 40000) * SIM_MS);
 }
 
+/* A person puts things right once Redis is there. */
+static bool person_waits(const struct undo *undo)
+{
+    if (!redis_is_troubled()) {
+        return false;
+    }
+    struct undo *again = malloc(sizeof *again);
+    DYN_ASSERT(again != NULL);
+    *again = *undo;
+    again->event = (struct sim_event){0};
+    again->entry = entry_add(AREA_HISTORY | AREA_REDIS, 0);
+    again->next = faults.undos;
+    faults.undos = again;
+    sim_event_set(&again->event, NULL, sim_now() + PERSON_US, undo_now, again);
+    return true;
+}
+
 static void setup_again(const struct undo *undo)
 {
-    (void)undo;
+    if (person_waits(undo)) {
+        return;
+    }
     sim_server_setup(sim_server_primary());
 }
 
@@ -372,7 +392,7 @@ static void fault_delete(void)
     }
     partition_key(key, sizeof key, names[draw(0, 4)]);
     sim_story("somebody deletes %s", key);
-    entry_note(AREA_HISTORY, 0);
+    entry_note(AREA_HISTORY | AREA_DELETE, 0);
     log_goes();
     sim_server_delete(sim_server_primary(), key);
 }
@@ -380,15 +400,7 @@ static void fault_delete(void)
 /* Nobody can add to such a stream any more, until a person deletes it. */
 static void key_delete(const struct undo *undo)
 {
-    if (redis_is_troubled()) { /* a person waits until Redis is there */
-        struct undo *again = malloc(sizeof *again);
-        DYN_ASSERT(again != NULL);
-        *again = *undo;
-        again->event = (struct sim_event){0};
-        again->entry = entry_add(AREA_HISTORY | AREA_REDIS, 0);
-        again->next = faults.undos;
-        faults.undos = again;
-        sim_event_set(&again->event, NULL, sim_now() + 3 * SIM_S, undo_now, again);
+    if (person_waits(undo)) {
         return;
     }
     log_goes();
@@ -404,7 +416,7 @@ static void fault_last_entry(void)
     partition_key(undo.key, sizeof undo.key, draw(0, 1) == 0 ? "values" : "targets");
     sim_story("somebody adds the highest entry to %s", undo.key);
     sim_server_entry_last(sim_server_primary(), undo.key);
-    undo_later(&undo, AREA_HISTORY | AREA_REDIS, 0, draw(5, 40) * SIM_S);
+    undo_later(&undo, AREA_HISTORY | AREA_REDIS | AREA_DELETE, 0, draw(5, 40) * SIM_S);
 }
 
 static void failover_ended(const struct undo *undo)

@@ -19,7 +19,8 @@ enum fault_area {
     AREA_HEROKU = 32,
     AREA_SOURCE = 64,
     AREA_HUMAN = 128,
-    AREA_ALL = 255,
+    AREA_DELETE = 256, /* a key of Redis is deleted by hand: nothing says so to anybody */
+    AREA_ALL = 511,
 };
 
 enum fault_class {
