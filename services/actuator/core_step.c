@@ -127,11 +127,18 @@ enum guard act_ctl_blocked(const struct act_core *core, const struct act_ctl *ct
     if (account->key_missing) {
         return GUARD_DISABLED;
     }
-    if (!account->led || !account->loaded || !account->clear) {
+    if (!account->led || !account->loaded) {
         return GUARD_JOURNAL;
     }
-    if (account->bad_until != ACT_NEVER || account->checking) {
-        *out_until = account->bad_until != ACT_NEVER ? account->bad_until : 0;
+    /* A refused key cannot be told whose it is either: that is not the journal's doing. */
+    if (account->bad_until != ACT_NEVER) {
+        *out_until = account->bad_until;
+        return GUARD_ACCOUNT;
+    }
+    if (!account->clear) {
+        return GUARD_JOURNAL;
+    }
+    if (account->checking) {
         return GUARD_ACCOUNT;
     }
     int64_t blocked =

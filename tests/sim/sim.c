@@ -53,7 +53,9 @@ static void seed_run(const struct options *options, uint64_t seed, struct result
 {
     enum fault_class class =
         options->class >= 0 ? (enum fault_class)options->class : faults_class(seed);
-    fleet_draw(seed, &options->wish);
+    struct fleet_wish wish = options->wish;
+    wish.least = class == CLASS_KILLS ? 2 : 1; /* somebody has to follow */
+    fleet_draw(seed, &wish);
     sim_begin(&(struct sim_options){.seed = seed,
                                     .story = options->story,
                                     .replicas = fleet.replicas,

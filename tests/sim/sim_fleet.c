@@ -140,9 +140,9 @@ static void config_find(void)
 static void slots_draw(const struct fleet_wish *wish)
 {
     for (int role = 0; role < FLEET_ROLES; role++) {
-        int64_t count = 2;
         int64_t kind = draw(0, 9);
-        count = kind == 0 ? 1 : kind == 1 ? 3 : 2;
+        int64_t count = kind == 0 ? 1 : kind == 1 ? 3 : 2;
+        count = count < wish->least ? wish->least : count;
         count = wish->each > 0 ? wish->each : count;
         for (int64_t i = 0; i < count; i++) {
             DYN_ASSERT(fleet.slots_count < FLEET_SLOTS_MAX);

@@ -81,6 +81,7 @@ extern struct fleet fleet;
 struct fleet_wish {
     const char *folder; /* where the file goes, named by the seed */
     unsigned each;      /* of every role; 0: the seed */
+    unsigned least;     /* of every role, what the seed draws notwithstanding */
 };
 /** Draw it. Before sim_begin(): `seed` is the world's. */
 void fleet_draw(uint64_t seed, const struct fleet_wish *wish);
