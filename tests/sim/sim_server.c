@@ -84,7 +84,8 @@ static struct sim_server *replica_of(const struct sim_server *server)
 
 static bool replication_flows(const struct sim_server *replica)
 {
-    return replica->link_whole && replica->running && sim_server_primary()->running;
+    return replica->link_whole && replica->running && !replica->to_sync &&
+           sim_server_primary()->running;
 }
 
 /* Up to when the replica has seen what the primary wrote. */
@@ -103,10 +104,15 @@ static void replica_catch_up(struct sim_server *replica)
                   &replica->store);
 }
 
-/* Copy everything: it connects again, or for the first time. */
+/* Copy everything, when the link is whole: it connects again, or for the first time. */
 static void replica_sync(struct sim_server *replica)
 {
     struct sim_server *primary = sim_server_primary();
+    if (!replica->link_whole || !replica->running || !primary->running) {
+        replica->to_sync = true;
+        return;
+    }
+    replica->to_sync = false;
     model_store_clear(&replica->store);
     model_store_copy(&replica->store, &primary->store);
     sim_log_follow(&primary->log, SIM_LOG_REPLICA);
@@ -162,6 +168,10 @@ void sim_replication_set(bool whole, int64_t lag_us)
     for (unsigned i = 0; i < redis.count; i++) {
         redis.servers[i].link_whole = whole;
         redis.servers[i].link_lag_us = lag_us;
+    }
+    struct sim_server *replica = replica_of(sim_server_primary());
+    if (replica != NULL && replica->to_sync) {
+        replica_sync(replica);
     }
     sim_blocked_turn(sim_server_primary());
 }
@@ -293,9 +303,7 @@ void sim_server_start(struct sim_server *server, int64_t lost_us)
     server->running = true;
     struct sim_server *replica = replica_of(sim_server_primary());
     if (replica != NULL && (server == replica || server == sim_server_primary())) {
-        if (replica->running && sim_server_primary()->running) {
-            replica_sync(replica);
-        }
+        replica_sync(replica);
     }
     conns_kick(server);
 }
@@ -314,6 +322,7 @@ void sim_failover(void)
               (long long)((sim_now() - replica->seen_until) / SIM_MS));
     sim_log_unfollow(&sim_server_primary()->log, SIM_LOG_REPLICA);
     replica->is_replica = false;
+    replica->to_sync = false;
     model_store_clear(&replica->disk);
     model_store_copy(&replica->disk, &replica->store);
     sim_log_follow(&replica->log, SIM_LOG_DISK);

@@ -68,6 +68,7 @@ struct sim_server {
     /* As a replica. */
     bool is_replica;
     bool link_whole;
+    bool to_sync; /* what it has is of another history than the primary's */
     int64_t link_lag_us;
     int64_t seen_until;
     int64_t flowed_at; /* when the link was last seen to work, when it does not */

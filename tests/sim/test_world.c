@@ -405,6 +405,23 @@ START_TEST(a_restarted_server_has_lost_what_it_was_told_to_lose)
 }
 END_TEST
 
+START_TEST(a_replica_keeps_what_it_has_until_its_link_is_whole)
+{
+    struct sim_server *first = begin(15, 1);
+    struct sim_server *second = sim_server_at(1);
+    fleet_start(1);
+    sim_run(SIM_MINUTE);
+    sim_replication_set(false, SIM_MS);
+    sim_server_stop(first);
+    sim_server_start(first, 5 * SIM_S);
+    size_t left = sim_stream_count(first, KEY_VALUES);
+    ck_assert_uint_gt(sim_stream_count(second, KEY_VALUES), left);
+    sim_replication_set(true, SIM_MS);
+    ck_assert_uint_eq(sim_stream_count(second, KEY_VALUES), left);
+    sim_end();
+}
+END_TEST
+
 START_TEST(twenty_minutes_take_a_fraction_of_a_second)
 {
     struct timespec from;
@@ -438,6 +455,7 @@ int main(void)
     tcase_add_test(tests, sentinels_lead_to_whom_they_name);
     tcase_add_test(tests, a_cut_link_ends_the_lead_and_a_whole_one_is_used_again);
     tcase_add_test(tests, a_restarted_server_has_lost_what_it_was_told_to_lose);
+    tcase_add_test(tests, a_replica_keeps_what_it_has_until_its_link_is_whole);
     tcase_add_test(tests, twenty_minutes_take_a_fraction_of_a_second);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
