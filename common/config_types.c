@@ -74,26 +74,39 @@ static const struct config_field fields_exec[] = {
     {.key = NULL},
 };
 
+/* What every source has that asks over HTTP. */
+#define FIELD_TIMEOUT                                                                      \
+    {                                                                                      \
+        .key = "timeout", .type = CONFIG_SECONDS, .min = 0.1, .max = 60, .fallback = "10", \
+        .help = "for the whole request"                                                    \
+    }
+#define FIELD_ALLOW_HTTP                                               \
+    {                                                                  \
+        .key = "allow_http", .type = CONFIG_BOOL, .fallback = "false", \
+        .help = "take http:// for a host that is not this machine"     \
+    }
+#define FIELD_HEADERS                                                                           \
+    {                                                                                           \
+        .key = "headers", .type = CONFIG_HEADERS, .help = "request headers; values are secrets" \
+    }
+#define FIELD_API_URL                                                          \
+    {                                                                          \
+        .key = "api_url", .type = CONFIG_STRING,                               \
+        .help = "another address for tests and proxies; default: the vendor's" \
+    }
+
 static const struct config_field fields_http_json[] = {
     {.key = "url",
      .type = CONFIG_SECRET,
      .required = true,
      .help = "where to GET; may carry a token, so it is a secret"},
-    {.key = "headers", .type = CONFIG_HEADERS, .help = "request headers; values are secrets"},
+    FIELD_HEADERS,
     {.key = "pointer",
      .type = CONFIG_STRING,
      .required = true,
      .help = "JSON pointer to the number, such as /data/0/active"},
-    {.key = "timeout",
-     .type = CONFIG_SECONDS,
-     .min = 0.1,
-     .max = 60,
-     .fallback = "10",
-     .help = "for the whole request"},
-    {.key = "allow_http",
-     .type = CONFIG_BOOL,
-     .fallback = "false",
-     .help = "take http:// for a host that is not this machine"},
+    FIELD_TIMEOUT,
+    FIELD_ALLOW_HTTP,
     {.key = NULL},
 };
 
@@ -102,26 +115,65 @@ static const struct config_field fields_google_analytics[] = {
      .type = CONFIG_STRING,
      .required = true,
      .help = "the service account's address"},
+    {.key = "property_id",
+     .type = CONFIG_STRING,
+     .help = "number of the GA4 property; neither G-... nor the old view's"},
     {.key = "analytics_view_id",
      .type = CONFIG_STRING,
-     .required = true,
-     .help = "the property to read"},
+     .help = "view of Universal Analytics, which Google has ended: write property_id"},
     {.key = "key", .type = CONFIG_SECRET, .help = "private key, PEM, | for newline"},
     {.key = "keyfile", .type = CONFIG_STRING, .help = "PKCS#12 file, in place of `key`"},
     {.key = "passphrase",
      .type = CONFIG_SECRET,
      .fallback = "notasecret",
+     .plain = true,
      .help = "of the key file"},
+    {.key = "token_url",
+     .type = CONFIG_STRING,
+     .fallback = "https://oauth2.googleapis.com/token",
+     .help = "where the key is exchanged for a token"},
+    FIELD_API_URL,
+    FIELD_TIMEOUT,
+    FIELD_ALLOW_HTTP,
     {.key = NULL},
 };
 
+static const char *const choices_region[] = {"us", "eu", NULL};
+
+#define FIELD_REGION                                                                       \
+    {                                                                                      \
+        .key = "region", .type = CONFIG_ENUM, .choices = choices_region, .fallback = "us", \
+        .help = "where New Relic keeps the account"                                        \
+    }
+
 static const struct config_field fields_new_relic[] = {
-    {.key = "key", .type = CONFIG_SECRET, .required = true, .help = "New Relic API key"},
+    {.key = "key",
+     .type = CONFIG_SECRET,
+     .required = true,
+     .help = "a user key (NRAK-...), or for app_id and component_id an older REST key"},
     {.key = "app_id",
      .aliases = {"appid"},
      .type = CONFIG_STRING,
-     .required = true,
-     .help = "New Relic's id of the application"},
+     .help = "number of an application; of app_id, component_id and nrql one is needed"},
+    {.key = "component_id", .type = CONFIG_STRING, .help = "number of a plug-in's component"},
+    {.key = "metric",
+     .type = CONFIG_STRING,
+     .fallback = "HttpDispatcher",
+     .help = "of app_id or component_id"},
+    {.key = "value",
+     .type = CONFIG_STRING,
+     .fallback = "call_count",
+     .help = "of the metric; counts are taken per minute"},
+    {.key = "account_id", .type = CONFIG_STRING, .help = "number of the account; for nrql"},
+    {.key = "nrql", .type = CONFIG_STRING, .help = "NRQL that yields exactly one number"},
+    {.key = "empty_is_zero",
+     .type = CONFIG_BOOL,
+     .fallback = "false",
+     .help = "true: NRQL that yields nothing means 0, and is no error"},
+    FIELD_REGION,
+    FIELD_API_URL,
+    FIELD_TIMEOUT,
+    FIELD_ALLOW_HTTP,
     {.key = NULL},
 };
 
@@ -137,6 +189,9 @@ static const struct config_field fields_papertrail[] = {
      .required = true,
      .help = "Papertrail API token"},
     FIELD_THRESHOLD,
+    FIELD_API_URL,
+    FIELD_TIMEOUT,
+    FIELD_ALLOW_HTTP,
     {.key = NULL},
 };
 
@@ -150,6 +205,10 @@ static const struct config_field fields_rediscloud[] = {
      .required = true,
      .help = "New Relic API key"},
     FIELD_THRESHOLD,
+    FIELD_REGION,
+    FIELD_API_URL,
+    FIELD_TIMEOUT,
+    FIELD_ALLOW_HTTP,
     {.key = NULL},
 };
 
@@ -160,19 +219,21 @@ static const struct config_field fields_plan_random[] = {
 };
 
 static const struct config_field fields_prometheus[] = {
-    {.key = "url", .type = CONFIG_SECRET, .required = true, .help = "of the Prometheus server"},
-    {.key = "query", .type = CONFIG_STRING, .required = true, .help = "PromQL, one number"},
-    {.key = "headers", .type = CONFIG_HEADERS, .help = "request headers; values are secrets"},
-    {.key = "timeout",
-     .type = CONFIG_SECONDS,
-     .min = 0.1,
-     .max = 60,
-     .fallback = "10",
-     .help = "for the whole request"},
-    {.key = "allow_http",
+    {.key = "url",
+     .type = CONFIG_SECRET,
+     .required = true,
+     .help = "base of the Prometheus server, such as https://prom.example.com"},
+    {.key = "query",
+     .type = CONFIG_STRING,
+     .required = true,
+     .help = "PromQL that yields exactly one number"},
+    {.key = "empty_is_zero",
      .type = CONFIG_BOOL,
      .fallback = "false",
-     .help = "take http:// for a host that is not this machine"},
+     .help = "true: a query that yields nothing means 0, and is no error"},
+    FIELD_HEADERS,
+    FIELD_TIMEOUT,
+    FIELD_ALLOW_HTTP,
     {.key = NULL},
 };
 
@@ -182,10 +243,25 @@ static const struct config_field fields_redis[] = {
     {.key = NULL},
 };
 
+static const char *const choices_token_in[] = {"path", "header", NULL};
+
 static const struct config_field fields_hirefire[] = {
-    {.key = "url", .type = CONFIG_SECRET, .required = true, .help = "of the app's HireFire page"},
-    {.key = "token", .type = CONFIG_SECRET, .help = "HireFire token"},
-    {.key = "metric", .type = CONFIG_STRING, .required = true, .help = "name in the answer"},
+    {.key = "url",
+     .type = CONFIG_SECRET,
+     .required = true,
+     .help = "of the app; without `token`, of its page /hirefire/TOKEN/info itself"},
+    {.key = "token", .type = CONFIG_SECRET, .help = "the app's HIREFIRE_TOKEN"},
+    {.key = "token_in",
+     .type = CONFIG_ENUM,
+     .choices = choices_token_in,
+     .fallback = "path",
+     .help = "header: keeps it out of logs; needs hirefire-resource 1.0 or newer in the app"},
+    {.key = "metric",
+     .type = CONFIG_STRING,
+     .required = true,
+     .help = "process type in the answer, such as worker"},
+    FIELD_TIMEOUT,
+    FIELD_ALLOW_HTTP,
     {.key = NULL},
 };
 
@@ -292,7 +368,7 @@ static const struct config_type types_source[] = {
      "per_resource",
      0,
      "the number of a PromQL query",
-     true},
+     false},
     {CONFIG_SOURCE, "redis", {NULL}, fields_redis, "per_resource", 0, "length of a queue", true},
     {CONFIG_SOURCE,
      "hirefire",
@@ -301,7 +377,7 @@ static const struct config_type types_source[] = {
      "per_resource",
      0,
      "a number that an app serves for HireFire",
-     true},
+     false},
     {CONFIG_SOURCE,
      "log_drain",
      {NULL},

@@ -8,6 +8,9 @@
 #define DYN_NAME_MAX 128   /* app, controller, input, sink; longer: the file is refused */
 #define DYN_REASON_MAX 160 /* words of a failed poll on the bus; cut */
 
+/* A greater value is no demand but a fault of its source, told as an error: 1 PB, in bytes. */
+#define DYN_VALUE_MAX 1e15
+
 /* Configuration: libyaml is quadratic in depth, so depth and size are bounded before it runs. */
 #define DYN_CONFIG_FILE_MAX 262144    /* bytes a file; refused */
 #define DYN_CONFIG_DEPTH_MAX 32       /* refused */

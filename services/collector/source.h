@@ -25,7 +25,8 @@ struct http_client *source_http(const struct source_host *host);
 /** When the host gives a reading up, counted from its poll(). */
 int64_t source_deadline_ms(const struct source_host *host);
 
-/** The answer owed for a poll(): a number. What is not finite or is negative becomes an error. */
+/** The answer owed for a poll(): a number. What is not finite, negative or above
+ *  DYN_VALUE_MAX becomes an error. */
 void source_good(struct source_host *host, double value);
 /** The answer owed for a poll(): none, and why, in words without secrets; cut to DYN_REASON_MAX.
  *  `status` is SAMPLE_ERROR or SAMPLE_TIMEOUT. */

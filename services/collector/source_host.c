@@ -62,12 +62,18 @@ static void host_answer(struct source_host *host, enum sample_status status, dou
 
 void source_good(struct source_host *host, double value)
 {
-    if (isfinite(value) && value >= 0) {
+    if (isfinite(value) && value >= 0 && value <= DYN_VALUE_MAX) {
         host_answer(host, SAMPLE_GOOD, value, "");
         return;
     }
-    char words[64];
-    (void)snprintf(words, sizeof words, "the value %g is not a finite number of at least 0", value);
+    char words[80];
+    if (isfinite(value) && value > 0) {
+        (void)snprintf(words, sizeof words, "the value %g is beyond all belief (%g)", value,
+                       DYN_VALUE_MAX);
+    } else {
+        (void)snprintf(words, sizeof words, "the value %g is not a finite number of at least 0",
+                       value);
+    }
     host_answer(host, SAMPLE_ERROR, 0, words);
 }
 

@@ -1,7 +1,8 @@
 #include "collector/sources.h"
 
 static const struct source_ops *const sources[] = {
-    &source_sine, &source_random, &source_csv, &source_exec, &source_http_json,
+    &source_sine,      &source_random,     &source_csv,      &source_exec,
+    &source_http_json, &source_prometheus, &source_hirefire,
 };
 
 const struct source_ops *source_find(const char *name)

@@ -12,5 +12,7 @@ extern const struct source_ops source_random;
 extern const struct source_ops source_csv;
 extern const struct source_ops source_exec;
 extern const struct source_ops source_http_json;
+extern const struct source_ops source_prometheus;
+extern const struct source_ops source_hirefire;
 
 #endif

@@ -211,16 +211,41 @@ static const struct {
     {"/once", play_once},
 };
 
+static const char *peer_rule(const struct peer *peer, const char *path)
+{
+    for (size_t i = 0; i < SCRIPT_RULES_MAX; i++) {
+        const char *begin = peer->server->rules[i].path;
+        const char *answer = atomic_load(&peer->server->rules[i].answer);
+        if (answer != NULL && strncmp(path, begin, strlen(begin)) == 0) {
+            return answer;
+        }
+    }
+    return "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
+}
+
+static bool (*script_find(const char *path, size_t len))(struct peer *peer)
+{
+    for (size_t i = 0; i < sizeof(scripts) / sizeof(scripts[0]); i++) {
+        if (strlen(scripts[i].path) == len && memcmp(scripts[i].path, path, len) == 0) {
+            return scripts[i].play;
+        }
+    }
+    return NULL;
+}
+
 static bool peer_play(struct peer *peer)
 {
     const char *path = strchr(peer->head, ' ');
-    size_t len = path != NULL ? strcspn(path + 1, " ?") : 0;
-    for (size_t i = 0; path != NULL && i < sizeof(scripts) / sizeof(scripts[0]); i++) {
-        if (strlen(scripts[i].path) == len && memcmp(scripts[i].path, path + 1, len) == 0) {
-            return scripts[i].play(peer);
-        }
+    if (path == NULL) {
+        return false;
     }
-    return peer_say(peer, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+    bool (*play)(struct peer *) = script_find(path + 1, strcspn(path + 1, " ?"));
+    if (play != NULL) {
+        return play(peer);
+    }
+    const char *answer = peer_rule(peer, path + 1);
+    play = script_find(answer, strlen(answer));
+    return play != NULL ? play(peer) : peer_say(peer, answer);
 }
 
 static void *peer_run(void *arg)
@@ -273,4 +298,15 @@ void script_server_start(struct script_server *server)
     getsockname(server->listener, (struct sockaddr *)&address, &len);
     server->port = ntohs(address.sin_port);
     thread_start(server_run, server);
+}
+
+void script_server_say(struct script_server *server, const char *path, const char *answer)
+{
+    size_t i = 0;
+    while (server->rules[i].path != NULL && strcmp(server->rules[i].path, path) != 0) {
+        i++;
+        DYN_ASSERT(i < SCRIPT_RULES_MAX);
+    }
+    server->rules[i].path = path;
+    atomic_store(&server->rules[i].answer, answer);
 }

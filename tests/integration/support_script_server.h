@@ -9,12 +9,18 @@
 
 #include <stdatomic.h>
 
+#define SCRIPT_RULES_MAX 4
+
 struct script_server {
     int port;
     int listener;
     atomic_int connections; /* accepted so far */
     atomic_int requests;    /* heads read so far */
     atomic_llong sent;      /* bytes of the newest long body */
+    struct {
+        const char *path; /* how the path begins */
+        _Atomic(const char *) answer;
+    } rules[SCRIPT_RULES_MAX];
 };
 
 /**
@@ -24,5 +30,12 @@ struct script_server {
  * (204) /twice (a header twice) /trailer /once (answers, then closes without saying so).
  */
 void script_server_start(struct script_server *server);
+
+/**
+ * What requests for other paths get, if they begin like this: the behaviour of one of the paths
+ * above, or, where `answer` does not begin with /, these bytes. Both texts must live on. The first
+ * rule that fits; the same path again replaces it, "" fits all.
+ */
+void script_server_say(struct script_server *server, const char *path, const char *answer);
 
 #endif
