@@ -294,6 +294,12 @@ static void on_mark(void *arg, uint32_t partition, const struct mark *mark)
     act_mark(actuator->core, partition, mark, now_take());
 }
 
+static void on_history(void *arg)
+{
+    struct actuator *actuator = arg;
+    act_history(actuator->core);
+}
+
 static void on_command(void *arg, const struct command *command)
 {
     struct actuator *actuator = arg;
@@ -443,6 +449,7 @@ static struct follow *follow_make(struct actuator *actuator, struct dyn_error *e
         .access = service->redis_access,
         .partitions = service->config->redis.partitions,
         .target = on_target,
+        .history = on_history,
         .mark = on_mark,
         .command = on_command,
         .malformed = on_malformed,

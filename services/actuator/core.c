@@ -469,6 +469,16 @@ dyn_err act_target(struct act_core *core, uint32_t partition, const struct targe
     return DYN_OK;
 }
 
+void act_history(struct act_core *core)
+{
+    for (size_t i = 0; i < DYN_PARTITIONS_MAX; i++) {
+        core->partitions[i] = (struct act_partition){.mark_at = ACT_NEVER};
+    }
+    for (size_t i = 0; i < core->ctls_count; i++) {
+        core->ctls[i].decided_epoch = 0;
+    }
+}
+
 void act_mark(struct act_core *core, uint32_t partition, const struct mark *mark,
               struct act_now now)
 {

@@ -172,6 +172,9 @@ dyn_err act_target(struct act_core *core, uint32_t partition, const struct targe
                    struct act_now now);
 void act_mark(struct act_core *core, uint32_t partition, const struct mark *mark,
               struct act_now now);
+/** Redis has another history than before (a failover, a flush): leaders begin with any epoch, and
+ *  nothing falls before they have given targets and marks. */
+void act_history(struct act_core *core);
 /** Pause and resume; other verbs are not the actuator's and are ignored. */
 void act_command(struct act_core *core, const struct command *command, struct act_now now);
 

@@ -174,6 +174,7 @@ void follow_again(struct follow *follow)
 /* Another history: cursors of before mean nothing. */
 static void history_is_new(struct follow *follow)
 {
+    follow->options.history(follow->options.arg);
     for (uint32_t p = 0; p < follow->options.partitions; p++) {
         struct part *part = &follow->parts[p];
         if (part->stream != SIZE_MAX) {

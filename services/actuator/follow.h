@@ -23,6 +23,8 @@ struct follow_options {
     const struct bus_access *access; /* as in bus_options */
     uint32_t partitions;
     void (*target)(void *arg, uint32_t partition, const struct target *target);
+    /** Another history begins; its newest targets follow. */
+    void (*history)(void *arg);
     void (*mark)(void *arg, uint32_t partition, const struct mark *mark);
     void (*command)(void *arg, const struct command *command);
     void (*malformed)(void *arg);                /* an entry that is none of ours */

@@ -1438,6 +1438,39 @@ START_TEST(a_limit_is_shared_with_the_apps_other_controllers)
 }
 END_TEST
 
+START_TEST(after_another_history_any_epoch_is_taken_and_nothing_falls_before_its_mark)
+{
+    lead(&m);
+    mark(&m);
+    (void)want(&m, 0, 9, false);
+    ck_assert_int_eq(m.quantity[0], 9);
+    struct target target = {.controller = 100,
+                            .app = dyn_str_from(m.config.apps[0].name),
+                            .name = DYN_STR("web"),
+                            .rung = 12,
+                            .epoch = 5};
+    ck_assert_int_eq(act_target(m.core, 0, &target, m.now), DYN_OK);
+    settle(&m);
+    ck_assert_int_eq(m.quantity[0], 12);
+    target.epoch = 3;
+    target.rung = 13;
+    ck_assert_int_eq(act_target(m.core, 0, &target, m.now), DYN_REFUSED);
+    act_history(m.core);
+    ck_assert_int_eq(act_target(m.core, 0, &target, m.now), DYN_OK);
+    settle(&m);
+    ck_assert_int_eq(m.quantity[0], 13);
+    pass(&m, 61000);
+    target.rung = 12;
+    ck_assert_int_eq(act_target(m.core, 0, &target, m.now), DYN_OK);
+    pass(&m, 5000);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_OLD_MARK);
+    struct mark said = {.epoch = 3, .folded = {1, 0}};
+    act_mark(m.core, 0, &said, m.now);
+    pass(&m, 1000);
+    ck_assert_int_eq(m.quantity[0], 12);
+}
+END_TEST
+
 START_TEST(a_mark_of_an_epoch_that_is_over_is_no_sign_of_life)
 {
     struct target target = {
@@ -1838,6 +1871,8 @@ int main(void)
     tcase_add_loop_test(tcase, cooldowns_of_the_journal_go_on, 0, 3);
     tcase_add_test(tcase, an_entry_of_another_accounts_journal_is_ignored);
     tcase_add_test(tcase, a_limit_is_shared_with_the_apps_other_controllers);
+    tcase_add_test(tcase,
+                   after_another_history_any_epoch_is_taken_and_nothing_falls_before_its_mark);
     tcase_add_test(tcase, a_mark_of_an_epoch_that_is_over_is_no_sign_of_life);
     tcase_add_test(tcase, lowered_by_hand_to_what_ran_before_is_a_human_after_a_while);
     tcase_add_test(tcase, a_write_without_an_answer_explains_nothing_for_ever);
