@@ -49,33 +49,42 @@ struct question {
 
 /* ---- what follows from all that is known ---- */
 
+struct share { /* what falls to one member: a group */
+    const char *name;
+    uint64_t hash;
+    size_t first;
+};
+
 static int compare_names(const void *a, const void *b)
 {
-    const struct seat *const *left = a;
-    const struct seat *const *right = b;
-    return strcmp((*left)->name, (*right)->name);
+    const struct share *left = a;
+    const struct share *right = b;
+    return strcmp(left->name, right->name);
 }
 
 /* Groups fall to members, by their first name; in the order of names, which all share. */
 static void spread(struct accounts *accounts)
 {
-    const struct seat *firsts[MEMBERS_SPREAD_MAX];
+    struct share shares[MEMBERS_SPREAD_MAX];
     uint64_t keys[MEMBERS_SPREAD_MAX];
     bool ours[MEMBERS_SPREAD_MAX];
     size_t count = 0;
     DYN_ASSERT(accounts->count <= MEMBERS_SPREAD_MAX);
     for (size_t i = 0; i < accounts->count; i++) {
         if (accounts->names[i].first == i) {
-            firsts[count++] = &accounts->seats[i];
+            shares[count++] = (struct share){accounts->seats[i].name, accounts->seats[i].hash, i};
         }
     }
-    qsort(firsts, count, sizeof firsts[0], compare_names);
+    if (count == 0) {
+        return;
+    }
+    qsort(shares, count, sizeof shares[0], compare_names);
     for (size_t i = 0; i < count; i++) {
-        keys[i] = firsts[i]->hash;
+        keys[i] = shares[i].hash;
     }
     members_spread(peers_members(accounts->peers), keys, count, ours);
     for (size_t i = 0; i < count; i++) {
-        accounts->names[firsts[i] - accounts->seats].ours = ours[i];
+        accounts->names[shares[i].first].ours = ours[i];
     }
 }
 

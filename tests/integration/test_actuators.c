@@ -411,35 +411,36 @@ START_TEST(whoever_is_stopped_beyond_its_deadline_never_wakes)
 }
 END_TEST
 
-/* A whole number that a program printed; 0: it could not run, or printed none. */
-static int number_of(const char *command)
-{
-    char text[32] = "";
-    FILE *out = popen(command, "re");
-    ck_assert_ptr_nonnull(out);
-    (void)fgets(text, sizeof text, out);
-    (void)pclose(out);
-    return atoi(text);
-}
-
 /* The only child of a process. */
 static int child_of(int pid)
 {
-    char command[96];
-    (void)snprintf(command, sizeof command, "cat /proc/%d/task/%d/children 2>/dev/null", pid, pid);
-    int child = 0;
-    for (int i = 0; i < 250 && child == 0; i++) {
-        child = number_of(command);
+    char path[64];
+    char text[32] = "";
+    (void)snprintf(path, sizeof path, "/proc/%d/task/%d/children", pid, pid);
+    for (int i = 0; i < 250 && text[0] == '\0'; i++) {
+        FILE *file_of = fopen(path, "re");
+        ck_assert_ptr_nonnull(file_of);
+        (void)!fgets(text, sizeof text, file_of);
+        ck_assert_int_eq(fclose(file_of), 0);
         support_nap();
     }
-    return child;
+    return (int)strtol(text, NULL, 10);
+}
+
+static bool namespaces_may_be_made(void)
+{
+    const char *const argv[] = {"/usr/bin/unshare", "-fp", "--mount-proc", "/bin/true", NULL};
+    struct program *program = program_start(argv);
+    int status = program_end(program);
+    program_free(program);
+    return status == 0;
 }
 
 /* SIGKILL does nothing to PID 1 of a container, so PID 1 has a worker, which dies in its place. */
 START_TEST(in_a_container_the_worker_is_killed_and_pid_1_ends_with_it)
 {
     char path[1024];
-    if (number_of("unshare -fp --mount-proc sh -c 'echo $$' 2>/dev/null") != 1) {
+    if (!namespaces_may_be_made()) {
         printf("actuators: SKIPPED: no PID namespace may be made here: %s\n",
                "in_a_container_the_worker_is_killed_and_pid_1_ends_with_it");
         return;
