@@ -11,10 +11,10 @@
 #define ACTIVE_MS 5500      /* the demand changes for that long */
 #define FAULTS_LAST_MS 4000 /* the last fault begins by then */
 #define CONVERGE_MS 40000
-#define LATE_MS 1000          /* from a sample to a request, when nothing slows it */
-#define SETTLE_MS 3000        /* leases and inputs are spread again by then */
-#define SETTLE_SILENT_MS 8500 /* ... after a connection that died without a word */
-#define POLL_SLACK_MS 1200    /* of a busy machine */
+#define LATE_MS 1000         /* from a sample to a request, when nothing slows it */
+#define SETTLE_MS 3000       /* leases and inputs are spread again by then */
+#define SETTLE_AWAY_MS 10000 /* ... who was away notices it in 5 s, and tries again every 5 s */
+#define POLL_SLACK_MS 1200   /* of a busy machine */
 
 /* As short as the protocol allows; every proportion is the default's or wider. */
 static const struct scene_times times = {
@@ -146,9 +146,9 @@ static int64_t inputs_are_shared_ms(const struct episode *episode)
     int64_t shared_ms = episode->demand_ms;
     for (size_t i = 0; i < episode->faults_count; i++) {
         const struct fault *fault = &episode->faults[i];
-        bool silent = fault->kind == FAULT_LINK || fault->kind == FAULT_LINKS ||
-                      fault->kind == FAULT_REDIS_STOP;
-        int64_t at_ms = fault->over_ms + (silent ? SETTLE_SILENT_MS : SETTLE_MS);
+        bool away = fault->kind == FAULT_LINK || fault->kind == FAULT_LINKS ||
+                    fault->kind == FAULT_REDIS_KILL || fault->kind == FAULT_REDIS_STOP;
+        int64_t at_ms = fault->over_ms + (away ? SETTLE_AWAY_MS : SETTLE_MS);
         if (fault_hits_collectors(fault) && at_ms > shared_ms) {
             shared_ms = at_ms;
         }
