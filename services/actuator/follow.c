@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #define RUN_ID_MAX 64
+#define PREFIX_MAX 80 /* config.h allows 64 */
 
 struct part {
     struct follow *follow;
@@ -15,7 +16,8 @@ struct part {
 
 struct follow {
     struct follow_options options;
-    struct bus *bus; /* NULL: away */
+    char prefix[PREFIX_MAX]; /* the configuration that it came from goes with a reload */
+    struct bus *bus;         /* NULL: away */
     struct bus_reader *reader;
     struct pack_reader *unpack;
     struct dyn_timer *retry;
@@ -122,7 +124,7 @@ static void on_newest(void *arg, dyn_err err, const struct bus_reply *reply)
     if (part->stream == SIZE_MAX) {
         struct dyn_buf key;
         dyn_buf_init(&key, 512);
-        bus_key_partition(&key, follow->options.prefix, part->number, "targets");
+        bus_key_partition(&key, follow->prefix, part->number, "targets");
         part->stream = bus_reader_follow(follow->reader, dyn_buf_text(&key), part->last);
         dyn_buf_fini(&key);
     }
@@ -148,8 +150,8 @@ static void seed_part(struct part *part)
     struct dyn_buf newest;
     dyn_buf_init(&targets, 512);
     dyn_buf_init(&newest, 512);
-    bus_key_partition(&targets, follow->options.prefix, part->number, "targets");
-    bus_key_partition(&newest, follow->options.prefix, part->number, "newest");
+    bus_key_partition(&targets, follow->prefix, part->number, "targets");
+    bus_key_partition(&newest, follow->prefix, part->number, "newest");
     struct dyn_str last_argv[] = {DYN_STR("XREVRANGE"), dyn_buf_str(&targets), DYN_STR("+"),
                                   DYN_STR("-"),         DYN_STR("COUNT"),      DYN_STR("1")};
     struct dyn_str newest_argv[] = {DYN_STR("HGETALL"), dyn_buf_str(&newest)};
@@ -224,6 +226,7 @@ struct follow *follow_new(struct dyn_loop *loop, const struct follow_options *op
         return NULL;
     }
     follow->options = *options;
+    dyn_str_copy(follow->prefix, sizeof follow->prefix, dyn_str_from(options->prefix));
     for (uint32_t p = 0; p < DYN_PARTITIONS_MAX; p++) {
         follow->parts[p] = (struct part){.follow = follow, .number = p, .stream = SIZE_MAX};
     }
