@@ -122,39 +122,6 @@ static dyn_err per_resource_read(struct config_loader *loader, const struct conf
     return err;
 }
 
-static dyn_err csv_check(struct config_loader *loader, const struct config_node *map,
-                         const struct config_options *options)
-{
-    const struct config_value *step = config_option(options, "step");
-    const struct config_value *column = config_option(options, "time_column");
-
-    if (step->given && column->given) {
-        return config_refuse_value(loader, step, map,
-                                   "found step beside time_column, expected one");
-    }
-    return DYN_OK;
-}
-
-static dyn_err source_check(struct config_loader *loader, const struct config_node *map,
-                            const struct config_input *in)
-{
-    const struct config_value *pointer;
-
-    if (strcmp(in->type->name, "csv") == 0) {
-        return csv_check(loader, map, &in->options);
-    }
-    if (strcmp(in->type->name, "http_json") == 0) {
-        pointer = config_option(&in->options, "pointer");
-        if (pointer->as.s[0] != '/' && pointer->as.s[0] != '\0') {
-            return config_refuse_value(
-                loader, pointer, map,
-                "found a text without / at its start, expected a JSON pointer "
-                "such as /data/0/active");
-        }
-    }
-    return DYN_OK;
-}
-
 static dyn_err input_keys_check(struct config_loader *loader, const struct config_node *map,
                                 const struct config_type *type)
 {
@@ -185,7 +152,7 @@ static dyn_err input_read(struct config_loader *loader, const struct config_node
         err = config_options_read(loader, out->type->fields, map, "input", &out->options);
     }
     if (err == DYN_OK) {
-        err = source_check(loader, map, out);
+        err = config_source_check(loader, map, out);
     }
     if (err == DYN_OK) {
         err = per_resource_read(loader, map, out);
@@ -196,6 +163,9 @@ static dyn_err input_read(struct config_loader *loader, const struct config_node
     }
     if (err == DYN_OK) {
         err = windows_read(loader, map, values, out);
+    }
+    if (err == DYN_OK) {
+        err = config_source_windows_check(loader, map, out);
     }
     if (err == DYN_OK) {
         err = outage_read(loader, map, &levels, values, out);

@@ -259,6 +259,11 @@ dyn_err config_name_read(struct config_loader *loader, const struct config_node 
                          const char **out);
 dyn_err config_inputs_read(struct config_loader *loader, const struct config_node *map,
                            const struct config_levels *levels, struct config_controller *out);
+/* What the keys of the input's type must be together, and then its windows (config_source.c). */
+dyn_err config_source_check(struct config_loader *loader, const struct config_node *map,
+                            const struct config_input *in);
+dyn_err config_source_windows_check(struct config_loader *loader, const struct config_node *map,
+                                    const struct config_input *in);
 /** The map under `key`, NULL when absent or empty. */
 dyn_err config_map_get(struct config_loader *loader, const struct config_node *parent,
                        const char *key, const struct config_node **out);

@@ -320,7 +320,7 @@ static const struct config_type types_source[] = {
      "rpm_per_dyno",
      150,
      "requests per minute",
-     true},
+     false},
     {CONFIG_SOURCE,
      "papertrail",
      {"PapertrailInputPlugin"},

@@ -2,7 +2,7 @@
 
 static const struct source_ops *const sources[] = {
     &source_sine,      &source_random,     &source_csv,      &source_exec,
-    &source_http_json, &source_prometheus, &source_hirefire,
+    &source_http_json, &source_prometheus, &source_hirefire, &source_new_relic,
 };
 
 const struct source_ops *source_find(const char *name)

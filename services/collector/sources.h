@@ -14,5 +14,6 @@ extern const struct source_ops source_exec;
 extern const struct source_ops source_http_json;
 extern const struct source_ops source_prometheus;
 extern const struct source_ops source_hirefire;
+extern const struct source_ops source_new_relic;
 
 #endif

@@ -22,6 +22,7 @@
 static vendor_fn *const vendors[] = {
     prometheus_serve,
     hirefire_serve,
+    new_relic_serve,
 };
 
 struct upload {

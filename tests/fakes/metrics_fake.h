@@ -45,6 +45,7 @@ struct reply {
 typedef bool vendor_fn(struct ask *ask, struct reply *reply);
 vendor_fn prometheus_serve;
 vendor_fn hirefire_serve;
+vendor_fn new_relic_serve;
 
 /** The vendor's part of the world, an empty object when there is none; borrowed. */
 json_t *vendor_state(const struct ask *ask, const char *vendor);

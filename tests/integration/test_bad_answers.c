@@ -15,7 +15,8 @@
 
 static struct script_server server;
 
-/* A source, how it is configured (%d: the server's port), and its good answer; %s is the number. */
+/* A source, how it is configured (%d: the server's port), and its good answer; %s is the number,
+ * @-180 the time of 180 s ago. */
 static const struct plugin {
     const char *name;
     const char *keys;
@@ -37,6 +38,14 @@ static const struct plugin {
      .keys = "type: hirefire, url: \"http://127.0.0.1:%d\", token: " SECRET ", metric: worker, "
              "per_resource: 1",
      .body = "[{\"name\":\"mailer\",\"value\":3},{\"name\":\"worker\",\"value\":%s}]"},
+    {.name = "new_relic",
+     .keys = "type: new_relic, api_url: \"http://127.0.0.1:%d\", key: NRAK-" SECRET ", app_id: 7",
+     .body = "{\"metric_data\":{\"metrics\":[{\"name\":\"HttpDispatcher\",\"timeslices\":["
+             "{\"from\":\"@-180\",\"to\":\"@-120\",\"values\":{\"call_count\":%s}}]}]}}"},
+    {.name = "new_relic (NRQL)",
+     .keys = "type: new_relic, api_url: \"http://127.0.0.1:%d\", key: NRAK-" SECRET
+             ", account_id: 7, nrql: SELECT 1",
+     .body = "{\"data\":{\"actor\":{\"account\":{\"nrql\":{\"results\":[{\"calls\":%s}]}}}}}"},
 };
 #define PLUGINS ((int)(sizeof plugins / sizeof plugins[0]))
 
@@ -81,6 +90,14 @@ static const char *body_of(const struct plugin *plugin, const char *number)
     const char *at = strstr(plugin->body, "%s");
     (void)snprintf(body, sizeof body, "%.*s%s%s", (int)(at - plugin->body), plugin->body, number,
                    at + 2);
+    for (char *time = strstr(body, "@-"); time != NULL; time = strstr(body, "@-")) {
+        char text[32];
+        char *end = NULL;
+        int64_t ago_s = strtol(time + 2, &end, 10);
+        dyn_clock_format(dyn_clock_wall_ms() - ago_s * 1000, text, sizeof text);
+        memmove(time + strlen(text), end, strlen(end) + 1);
+        memcpy(time, text, strlen(text));
+    }
     return body;
 }
 
