@@ -162,7 +162,9 @@ static void taken(void *arg, dyn_err err, const struct bus_reply *reply)
     struct kept *kept = leases->kept[index];
     refusal_tell(kept, err, reply);
     struct lease_grant grant = {.first = !kept->known && strcmp(kept->core.seen_epoch, "0") == 0,
-                                .stood_still = kept->core.owned && !kept->core.owned_by_self};
+                                .stood_still = kept->core.owned && !kept->core.owned_by_self,
+                                .own_again = kept->core.owned && kept->core.owned_by_self &&
+                                             strcmp(kept->core.seen_epoch, kept->epoch) == 0};
     struct dyn_str epoch = err == DYN_OK ? bus_reply_str(bus_reply_at(reply, 0)) : DYN_STR("");
     bool usable = epoch.len > 0 && dyn_str_u64(epoch, &grant.epoch) == DYN_OK;
     enum lease_answer answer = err == DYN_OK && !usable ? LEASE_UNSURE : answer_of(err);

@@ -28,6 +28,7 @@ struct lease_grant {
     bool first;        /* nobody ever held it, as far as we know: a Redis without any history; not
                           one that lost it */
     bool stood_still;  /* taken from somebody who did not give it up */
+    bool own_again;    /* nobody held it since `taken` last told us that we do */
 };
 
 struct leases_options {

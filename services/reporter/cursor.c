@@ -1,5 +1,7 @@
 #include "reporter/cursor.h"
 
+#include "common/lease.h"
+
 enum field_state {
     FIELD_DIRTY,
     FIELD_SENT
@@ -12,9 +14,9 @@ struct field {
 };
 
 struct cursor {
-    struct bus *const *bus;
-    char *key;
-    struct field *fields; /* changed, or under way */
+    struct cursor_options options; /* its texts are copies */
+    char epoch[LEASE_EPOCH_TEXT];  /* "": not told yet */
+    struct field *fields;          /* changed, or under way */
     size_t count;
     size_t room;
     uint64_t forgotten;
@@ -27,25 +29,36 @@ struct cursor {
     void *arg;
 };
 
-struct cursor *cursor_new(struct bus *const *bus, const char *key)
+static void cursor_destroy(struct cursor *cursor)
+{
+    free((char *)(uintptr_t)cursor->options.key);
+    free((char *)(uintptr_t)cursor->options.lease);
+    free((char *)(uintptr_t)cursor->options.owner);
+    free(cursor->fields);
+    free(cursor);
+}
+
+struct cursor *cursor_new(const struct cursor_options *options)
 {
     struct cursor *cursor = calloc(1, sizeof *cursor);
-    char *copy = strdup(key);
-    if (cursor == NULL || copy == NULL) {
-        free(cursor);
-        free(copy);
+    if (cursor == NULL) {
         return NULL;
     }
-    cursor->bus = bus;
-    cursor->key = copy;
+    cursor->options = *options;
+    cursor->options.key = strdup(options->key);
+    cursor->options.lease = strdup(options->lease);
+    cursor->options.owner = strdup(options->owner);
+    if (cursor->options.key == NULL || cursor->options.lease == NULL ||
+        cursor->options.owner == NULL) {
+        cursor_destroy(cursor);
+        return NULL;
+    }
     return cursor;
 }
 
-static void cursor_destroy(struct cursor *cursor)
+void cursor_lead(struct cursor *cursor, struct dyn_str epoch)
 {
-    free(cursor->fields);
-    free(cursor->key);
-    free(cursor);
+    dyn_str_copy(cursor->epoch, sizeof cursor->epoch, epoch);
 }
 
 static void answer_count(struct cursor *cursor)
@@ -77,8 +90,8 @@ static void load_answered(void *arg, dyn_err err, const struct bus_reply *reply)
 dyn_err cursor_load(struct cursor *cursor, cursor_field_fn *field, cursor_done_fn *done, void *arg)
 {
     DYN_ASSERT(!cursor->loading);
-    struct dyn_str argv[] = {DYN_STR("HGETALL"), dyn_str_from(cursor->key)};
-    dyn_err err = bus_command(*cursor->bus, argv, 2, 0, load_answered, cursor);
+    struct dyn_str argv[] = {DYN_STR("HGETALL"), dyn_str_from(cursor->options.key)};
+    dyn_err err = bus_command(*cursor->options.bus, argv, 2, 0, load_answered, cursor);
     if (err == DYN_OK) {
         cursor->field_fn = field;
         cursor->done_fn = done;
@@ -145,61 +158,75 @@ static void write_answered(void *arg, dyn_err err, const struct bus_reply *reply
     (void)reply;
     struct cursor *cursor = arg;
     answer_count(cursor);
-    cursor->failed = cursor->failed || err != DYN_OK;
-    if (cursor->answers > 0) {
-        return;
-    }
     if (cursor->dying) {
-        cursor_destroy(cursor);
+        if (cursor->answers == 0) {
+            cursor_destroy(cursor);
+        }
         return;
     }
-    bool failed = cursor->failed;
+    cursor->failed = err != DYN_OK;
     sent_settle(cursor);
-    cursor->failed = false;
-    if (!failed) {
+    if (err == DYN_FENCED) {
+        cursor->options.fenced(cursor->options.arg);
+    } else if (err == DYN_OK && cursor->count > 0) {
         cursor_flush(cursor);
+    } else if (err == DYN_OK) {
+        cursor->options.settled(cursor->options.arg);
     }
 }
 
-/* One HSET of all that has a value, or one HDEL of all that has none. */
-static void fields_send(struct cursor *cursor, bool removed)
+/* Append fields that have a value, or those that have none; they count as sent. */
+static size_t fields_take(struct cursor *cursor, bool removed, struct dyn_str *argv, size_t *argc)
 {
-    struct dyn_str *argv = calloc(2 + 2 * cursor->count, sizeof *argv);
-    size_t argc = 0;
-    if (argv == NULL) {
-        return;
-    }
-    argv[argc++] = removed ? DYN_STR("HDEL") : DYN_STR("HSET");
-    argv[argc++] = dyn_str_from(cursor->key);
-    for (size_t i = 0; i < cursor->count; i++) {
+    size_t taken = 0;
+    for (size_t i = 0; i < cursor->count && taken < CURSOR_CALL_MAX; i++) {
         struct field *field = &cursor->fields[i];
-        if ((field->value[0] == '\0') != removed) {
+        if (field->state == FIELD_SENT || (field->value[0] == '\0') != removed) {
             continue;
         }
-        argv[argc++] = dyn_str_from(field->name);
+        field->state = FIELD_SENT;
+        argv[(*argc)++] = dyn_str_from(field->name);
         if (!removed) {
-            argv[argc++] = dyn_str_from(field->value);
+            argv[(*argc)++] = dyn_str_from(field->value);
         }
+        taken++;
     }
-    if (argc > 2 && bus_command(*cursor->bus, argv, argc, 0, write_answered, cursor) == DYN_OK) {
-        cursor->answers++;
-        for (size_t i = 0; i < cursor->count; i++) {
-            if ((cursor->fields[i].value[0] == '\0') == removed) {
-                cursor->fields[i].state = FIELD_SENT;
-            }
-        }
+    return taken;
+}
+
+/* One call with what was not sent yet. False: there is nothing, or it cannot be sent. */
+static bool fields_send(struct cursor *cursor)
+{
+    struct dyn_str argv[8 + 3 * CURSOR_CALL_MAX] = {DYN_STR("FCALL"),
+                                                    DYN_STR("dyn_settle"),
+                                                    DYN_STR("2"),
+                                                    dyn_str_from(cursor->options.lease),
+                                                    dyn_str_from(cursor->options.key),
+                                                    dyn_str_from(cursor->options.owner),
+                                                    dyn_str_from(cursor->epoch)};
+    char count[16];
+    size_t argc = 8;
+    size_t changed = fields_take(cursor, false, argv, &argc);
+    size_t removed = fields_take(cursor, true, argv, &argc);
+    (void)snprintf(count, sizeof count, "%zu", changed);
+    argv[7] = dyn_str_from(count);
+    if (changed + removed == 0) {
+        return false;
     }
-    free(argv);
+    if (bus_command(*cursor->options.bus, argv, argc, 0, write_answered, cursor) != DYN_OK) {
+        cursor->failed = true;
+        sent_settle(cursor);
+        return false;
+    }
+    cursor->answers++;
+    return true;
 }
 
 void cursor_flush(struct cursor *cursor)
 {
-    if (cursor->count == 0 || cursor->answers > 0) {
-        return;
+    if (cursor->count > 0 && cursor->answers == 0 && cursor->epoch[0] != '\0') {
+        (void)fields_send(cursor);
     }
-    cursor->failed = false;
-    fields_send(cursor, false);
-    fields_send(cursor, true);
 }
 
 bool cursor_is_clean(const struct cursor *cursor)
@@ -219,9 +246,10 @@ void cursor_free(struct cursor *cursor)
     }
     /* What is under way may lack what changed since: it all goes once more, in order. */
     cursor->dying = true;
-    if (cursor->count > 0 && *cursor->bus != NULL && bus_is_ready(*cursor->bus)) {
-        fields_send(cursor, false);
-        fields_send(cursor, true);
+    cursor->failed = true;
+    sent_settle(cursor);
+    bool can = cursor->epoch[0] != '\0' && *cursor->options.bus != NULL;
+    while (can && bus_is_ready(*cursor->options.bus) && fields_send(cursor)) {
     }
     if (cursor->answers == 0) {
         cursor_destroy(cursor);

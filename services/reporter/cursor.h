@@ -2,8 +2,10 @@
  * cursor: the hash `PREFIX:{rep}:KIND:SINK`, which holds how far a sink has come in each stream
  * and what its deduplication remembers.
  *
- * What changed goes out in one HSET (and one HDEL) at a time, so that a cursor and what belongs to
- * it change together; what a lost connection may not have written is written again.
+ * What changed goes out by dyn_settle, which writes nothing unless the sink's lease is still held
+ * under the epoch that cursor_lead() told: one call at a time, at most CURSOR_CALL_MAX fields and
+ * as many that are removed, so that a cursor and what belongs to it change together. What a lost
+ * connection may not have written is written again.
  *
  * Ownership: after cursor_free() its memory goes when the last answer has come; no callback of it
  * comes any more.
@@ -16,11 +18,25 @@
 #define CURSOR_FIELD_MAX 32 /* bytes of a field's name, NUL included */
 #define CURSOR_VALUE_MAX 96
 #define CURSOR_FIELDS_MAX 4096 /* changed and not yet written; more are not remembered, counted */
+#define CURSOR_CALL_MAX 64     /* as dyn_settle takes */
 
 struct cursor;
 
-/** `bus` points to where its owner keeps it, NULL when it is gone. NULL: no memory. */
-struct cursor *cursor_new(struct bus *const *bus, const char *key);
+struct cursor_options {
+    struct bus *const *bus; /* where its owner keeps it, NULL when it is gone */
+    const char *key;
+    const char *lease; /* the lease's key, which dyn_settle compares with: */
+    const char *owner; /* and the epoch */
+    /** All that changed is written. */
+    void (*settled)(void *arg);
+    /** The lease is another's. */
+    void (*fenced)(void *arg);
+    void *arg;
+};
+
+struct cursor *cursor_new(const struct cursor_options *options); /* NULL: no memory */
+/** The lease is held, from now on under this epoch. Before, nothing is written. */
+void cursor_lead(struct cursor *cursor, struct dyn_str epoch);
 /** Writes what is left, without waiting for the answer. NULL is fine. */
 void cursor_free(struct cursor *cursor);
 

@@ -4,13 +4,13 @@
 #include "reporter/cursor.h"
 #include "reporter/dedup.h"
 #include "reporter/host.h"
-#include "reporter/owner.h"
 
 #include <inttypes.h>
 
 enum {
     STREAMS_MAX = DYN_PARTITIONS_MAX + 2,
-    KEY_MAX = 256
+    KEY_MAX = 256,
+    EXPIRED_MAX = CURSOR_CALL_MAX / 2
 };
 
 enum stream_kind {
@@ -30,7 +30,7 @@ struct stream {
 
 struct feed {
     struct feed_options options;
-    char name[2 * DYN_NAME_MAX + 32]; /* errors:console */
+    char name[FEED_NAME_MAX]; /* errors:console */
     struct stream streams[STREAMS_MAX];
     size_t streams_count;
     struct sink_host *host;
@@ -50,6 +50,8 @@ struct feed {
     struct metric *skipped;
     unsigned answers; /* owed by the bus for dead letters */
     bool paused;      /* the queue is full: nothing is read */
+    bool led;         /* feed_lead() came */
+    bool loading;     /* the cursor */
     bool connected;
     bool draining;
     bool dying;
@@ -77,14 +79,9 @@ static void streams_choose(struct feed *feed, const struct sink_ops *ops)
     char field[CURSOR_FIELD_MAX];
     uint32_t partitions = feed->options.config->redis.partitions;
     for (uint32_t i = 0; ops->kind == CONFIG_STATS && i < partitions; i++) {
-        if (owner_has(feed->name, i)) {
-            (void)snprintf(key, sizeof key, "%s:{%" PRIu32 "}:reports", prefix_of(feed), i);
-            (void)snprintf(field, sizeof field, "reports:%" PRIu32, i);
-            stream_add(feed, STREAM_REPORTS, key, field);
-        }
-    }
-    if (!owner_has(feed->name, OWNER_GLOBAL)) {
-        return;
+        (void)snprintf(key, sizeof key, "%s:{%" PRIu32 "}:reports", prefix_of(feed), i);
+        (void)snprintf(field, sizeof field, "reports:%" PRIu32, i);
+        stream_add(feed, STREAM_REPORTS, key, field);
     }
     if (ops->kind == CONFIG_ERRORS) {
         (void)snprintf(key, sizeof key, "%s:events", prefix_of(feed));
@@ -164,8 +161,12 @@ static bool event_prepare(struct feed *feed, const struct host_item *item,
     if (forgotten != 0) {
         seen_forget(feed, forgotten);
     }
-    for (uint64_t old = dedup_expire(feed->dedup, now_ms); old != 0;
-         old = dedup_expire(feed->dedup, now_ms)) {
+    /* A few at a time: they go out in one call with the cursor. */
+    for (int i = 0; i < EXPIRED_MAX; i++) {
+        uint64_t old = dedup_expire(feed->dedup, now_ms);
+        if (old == 0) {
+            break;
+        }
         seen_forget(feed, old);
     }
     if (entry != NULL && entry->fingerprint != 0) {
@@ -227,6 +228,25 @@ static void item_accepted(void *arg, const struct host_item *item)
         feed->seen_name[0] = '\0';
     }
     cursor_flush(feed->cursor);
+}
+
+static bool host_may(void *arg)
+{
+    const struct feed *feed = arg;
+    bool each = feed->options.sink->type->kind == CONFIG_ERRORS;
+    return feed->options.may_deliver(feed->options.arg) && (!each || cursor_is_clean(feed->cursor));
+}
+
+static void cursor_settled(void *arg)
+{
+    struct feed *feed = arg;
+    host_go(feed->host);
+}
+
+static void cursor_fenced(void *arg)
+{
+    struct feed *feed = arg;
+    feed->options.fenced(feed->options.arg);
 }
 
 static void feed_destroy(struct feed *feed)
@@ -448,23 +468,30 @@ static void cursor_field(void *arg, struct dyn_str field, struct dyn_str value)
 static void cursor_loaded(void *arg, dyn_err err)
 {
     struct feed *feed = arg;
+    feed->loading = false;
     if (err == DYN_OK && !feed->draining) {
         reading_begin(feed);
     } else if (err == DYN_REFUSED) {
         dyn_log(DYN_LOG_ERROR, "cursor_refused", "sink=%s", feed->name);
     }
-    /* Otherwise the connection has ended, and the next one loads. */
+    /* Otherwise feed_go() loads again. */
 }
 
-void feed_redis_ready(struct feed *feed)
+void feed_go(struct feed *feed)
 {
     if (feed->reader != NULL) {
         cursor_flush(feed->cursor);
-        return;
+        host_go(feed->host);
+    } else if (feed->led && !feed->loading && !feed->draining) {
+        feed->loading = cursor_load(feed->cursor, cursor_field, cursor_loaded, feed) == DYN_OK;
     }
-    if (cursor_load(feed->cursor, cursor_field, cursor_loaded, feed) != DYN_OK) {
-        dyn_log(DYN_LOG_WARN, "cursor_not_loaded", "sink=%s", feed->name);
-    }
+}
+
+void feed_lead(struct feed *feed, struct dyn_str epoch)
+{
+    feed->led = true;
+    cursor_lead(feed->cursor, epoch);
+    feed_go(feed);
 }
 
 /* ---- life ---- */
@@ -514,12 +541,19 @@ static dyn_err host_make(struct feed *feed, const struct sink_ops *ops, struct d
                                            .ops = ops,
                                            .drop_oldest = ops->kind == CONFIG_STATS,
                                            .counters = counters_make(feed),
+                                           .may = host_may,
                                            .prepare = item_prepare,
                                            .bury = item_bury,
                                            .accepted = item_accepted,
                                            .room = host_room,
                                            .arg = feed},
                     &feed->host, error);
+}
+
+void feed_name(const struct config_sink *sink, char out[FEED_NAME_MAX])
+{
+    (void)snprintf(out, FEED_NAME_MAX, "%s:%s",
+                   sink->type->kind == CONFIG_STATS ? "stats" : "errors", sink->name);
 }
 
 dyn_err feed_new(const struct feed_options *options, struct feed **out_feed,
@@ -538,13 +572,18 @@ dyn_err feed_new(const struct feed_options *options, struct feed **out_feed,
         return dyn_error_set(error, DYN_NOMEM, "out of memory");
     }
     feed->options = *options;
-    (void)snprintf(feed->name, sizeof feed->name, "%s:%s",
-                   ops->kind == CONFIG_STATS ? "stats" : "errors", options->sink->name);
+    feed_name(options->sink, feed->name);
     (void)snprintf(key, sizeof key, "%s:{rep}:%s", prefix_of(feed), feed->name);
     names_stats_init(&feed->stats);
     feed->unpack = pack_reader_new();
     feed->dedup = calloc(1, sizeof *feed->dedup);
-    feed->cursor = cursor_new(&options->service->bus, key);
+    feed->cursor = cursor_new(&(struct cursor_options){.bus = &options->service->bus,
+                                                       .key = key,
+                                                       .lease = options->lease,
+                                                       .owner = options->owner,
+                                                       .settled = cursor_settled,
+                                                       .fenced = cursor_fenced,
+                                                       .arg = feed});
     if (feed->unpack == NULL || feed->dedup == NULL || feed->cursor == NULL) {
         (void)dyn_error_set(error, DYN_NOMEM, "out of memory");
         goto fail;

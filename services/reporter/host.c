@@ -6,6 +6,7 @@
 
 enum {
     BURY_RETRY_MS = 1000,
+    MAY_RETRY_MS = 250,
     TURN_MAX = 64
 };
 
@@ -159,8 +160,18 @@ static void item_end(struct sink_host *host)
     item_pop(host);
 }
 
+static bool host_may(const struct sink_host *host)
+{
+    return !host->draining && host->options.may(host->options.arg);
+}
+
 static void item_deliver(struct sink_host *host)
 {
+    if (!host_may(host)) {
+        host->phase = HOST_PAUSE;
+        dyn_timer_start(host->timer, MAY_RETRY_MS, 0);
+        return;
+    }
     host->phase = HOST_WITH;
     dyn_timer_start(host->timer, HOST_ANSWER_MS, 0);
     host->options.ops->deliver(host->state, host, &host->delivery);
@@ -170,6 +181,10 @@ static void item_bury(struct sink_host *host)
 {
     host->phase = HOST_BURYING;
     dyn_timer_stop(host->timer);
+    if (!host->options.may(host->options.arg)) {
+        dyn_timer_start(host->timer, BURY_RETRY_MS, 0);
+        return;
+    }
     host->options.bury(host->options.arg, item_at(host, 0), host->why.text);
 }
 
@@ -231,9 +246,7 @@ static void timer_passed(void *arg)
         item_fail(host, DYN_TIMEOUT);
         break;
     case HOST_PAUSE:
-        if (!host->draining) {
-            item_deliver(host);
-        }
+        item_deliver(host);
         break;
     case HOST_BURYING:
         item_bury(host);
@@ -251,7 +264,7 @@ static void host_pump(struct sink_host *host)
         return;
     }
     host->pumping = true;
-    for (int i = 0; i < TURN_MAX && host->phase == HOST_IDLE && host->count > 0 && !host->draining;
+    for (int i = 0; i < TURN_MAX && host->phase == HOST_IDLE && host->count > 0 && host_may(host);
          i++) {
         struct host_item *item = item_at(host, 0);
         host->delivery = (struct sink_delivery){0};
@@ -262,13 +275,18 @@ static void host_pump(struct sink_host *host)
         }
     }
     host->pumping = false;
-    if (host->phase == HOST_IDLE && host->count > 0 && !host->draining) {
+    if (host->phase == HOST_IDLE && host->count > 0 && host_may(host)) {
         dyn_timer_start(host->turn, 0, 0);
     }
     if (host->full && host->count <= HOST_QUEUE_MAX / 2 && !host->draining) {
         host->full = false;
         host->options.room(host->options.arg);
     }
+}
+
+void host_go(struct sink_host *host)
+{
+    host_pump(host);
 }
 
 void host_drain(struct sink_host *host)
@@ -278,7 +296,8 @@ void host_drain(struct sink_host *host)
 
 bool host_is_idle(const struct sink_host *host)
 {
-    return host->phase != HOST_WITH && host->phase != HOST_BURYING;
+    bool burying = host->phase == HOST_BURYING && !dyn_timer_active(host->timer);
+    return host->phase != HOST_WITH && !burying;
 }
 
 size_t host_queued(const struct sink_host *host)

@@ -42,6 +42,9 @@ struct host_options {
     const struct sink_ops *ops;
     bool drop_oldest;
     struct host_counters counters;
+    /** Whether something may be given to the sink, or buried, now: asked right before. After a no
+     *  host_go() goes on; a second try looks again by itself. */
+    bool (*may)(void *arg);
     /** Turn a message into what the sink gets; it lives until the item has ended. False: there is
      *  nothing to tell of it. Called once an item. */
     bool (*prepare)(void *arg, const struct host_item *item, struct sink_delivery *out);
@@ -61,6 +64,8 @@ DYN_NODISCARD dyn_err host_add(struct sink_host *host, size_t stream, struct ent
                                struct dyn_str message);
 /** False: Redis did not take it; it is tried again in a second. */
 void host_buried(struct sink_host *host, bool done);
+/** What `may` says may have changed. */
+void host_go(struct sink_host *host);
 /** Begin nothing new. */
 void host_drain(struct sink_host *host);
 bool host_is_idle(const struct sink_host *host); /* nothing is with the sink or being buried */

@@ -97,6 +97,13 @@ static int buried;
 static bool bury_refused; /* Redis is away: the first time only */
 static int rooms;
 static char buried_why[256];
+static bool forbidden;
+
+static bool may(void *arg)
+{
+    (void)arg;
+    return !forbidden;
+}
 
 static bool prepare(void *arg, const struct host_item *item, struct sink_delivery *out)
 {
@@ -140,6 +147,7 @@ static dyn_err host_make(bool drop_oldest, struct dyn_error *error)
                                                         .dead = &dead_count,
                                                         .dropped = &dropped_count,
                                                         .queued = &queued_count},
+                                           .may = may,
                                            .prepare = prepare,
                                            .bury = bury,
                                            .accepted = accepted,
@@ -328,6 +336,56 @@ START_TEST(a_draining_host_ends_what_the_sink_has_and_begins_nothing)
 }
 END_TEST
 
+START_TEST(what_may_not_be_delivered_waits_until_it_may)
+{
+    forbidden = true;
+    ck_assert_int_eq(add(1, "a"), DYN_OK);
+    ck_assert_int_eq(add(2, "b"), DYN_OK);
+    turn(3);
+    host_go(host);
+    ck_assert_int_eq(mock.delivered, 0);
+    ck_assert(host_is_idle(host));
+    forbidden = false;
+    host_go(host);
+    ck_assert_int_eq(mock.delivered, 2);
+}
+END_TEST
+
+START_TEST(nor_is_what_failed_tried_again_or_buried_then)
+{
+    mock.failures = 1;
+    mock.failure = DYN_IO;
+    ck_assert_int_eq(add(1, "a"), DYN_OK);
+    forbidden = true;
+    ahead_s += 100;
+    turn(3);
+    ck_assert_int_eq(mock.delivered, 1);
+    forbidden = false;
+    mock.failures = 1;
+    mock.failure = DYN_CONFIG; /* no retry helps */
+    ahead_s += 1;
+    turn(3);
+    ck_assert_int_eq(mock.delivered, 2);
+    ck_assert_int_eq(buried, 1);
+}
+END_TEST
+
+START_TEST(what_is_to_be_buried_waits_too_and_may_be_left_to_others)
+{
+    mock.silent = true;
+    ck_assert_int_eq(add(1, "a"), DYN_OK);
+    forbidden = true;
+    sink_done(host, DYN_CONFIG, "%s", "no");
+    turn(3);
+    ck_assert_int_eq(buried, 0);
+    ck_assert(host_is_idle(host));
+    forbidden = false;
+    ahead_s += 2;
+    turn(3);
+    ck_assert_int_eq(buried, 1);
+}
+END_TEST
+
 START_TEST(a_message_over_the_bound_is_refused)
 {
     static char big[DYN_ENTRY_MAX + 1];
@@ -362,6 +420,9 @@ int main(void)
     tcase_add_test(tests, errors_wait_when_the_queue_is_full_and_room_is_told);
     tcase_add_test(tests, statistics_drop_the_oldest_and_never_what_the_sink_has);
     tcase_add_test(tests, a_draining_host_ends_what_the_sink_has_and_begins_nothing);
+    tcase_add_test(tests, what_may_not_be_delivered_waits_until_it_may);
+    tcase_add_test(tests, nor_is_what_failed_tried_again_or_buried_then);
+    tcase_add_test(tests, what_is_to_be_buried_waits_too_and_may_be_left_to_others);
     tcase_add_test(tests, a_message_over_the_bound_is_refused);
     tcase_add_test(tests, a_sink_that_refuses_its_options_makes_no_host);
     suite_add_tcase(suite, tests);
