@@ -148,8 +148,9 @@ struct bus_reader_options {
     /** After each reply. */
     void (*round)(void *arg, bool behind);
     /** Connected: another run_id than before means another history. On each (re)connect, and every
-     *  5 s, the reader asks for each stream's last-generated-id; `rewound` is true when one lies
-     *  below the cursor: entries were lost, and the cursor was set back to what the server has.
+     *  5 s, the reader asks how each stream stands; `rewound` is true when entries were lost: its
+     *  last ID lies below the cursor, which is then set back to it, or it counts fewer entries than
+     *  it had (deleted or flushed, and written to again).
      *  Called on each (re)connect, and again whenever a later check finds a stream gone back. */
     void (*ready)(void *arg, struct dyn_str run_id, bool rewound);
     void (*lost)(void *arg, const char *why);

@@ -15,6 +15,11 @@ struct followed {
     struct entry_id cursor;
     bool active;
     bool asked; /* the running XREAD, or check, knows of it and of `cursor` */
+    /* As of the last check since it is followed and connected. What came since then is counted by
+     * the server and by us: when the server counts less, it began anew meanwhile. */
+    bool checked;
+    struct entry_id checked_last; /* last-generated-id */
+    uint64_t added;               /* entries-added, and those read since that lie behind it */
 };
 
 struct bus_reader {
@@ -67,7 +72,9 @@ static bool stream_take(struct bus_reader *reader, size_t index, const struct bu
             bus_reset(reader->bus, "a stream's entry cannot be read");
             break;
         }
-        reader->streams[index].cursor = entry.id;
+        struct followed *stream = &reader->streams[index];
+        stream->cursor = entry.id;
+        stream->added += entry_id_compare(entry.id, stream->checked_last) > 0 ? 1 : 0;
         reader->options.entry(reader->options.arg, index, &entry);
     }
     return count >= reader->count;
@@ -148,17 +155,39 @@ static dyn_err read_ask(struct bus_reader *reader, size_t active)
 
 /* ---- checking ---- */
 
-static struct entry_id last_generated(const struct bus_reply *info)
+struct stream_info {
+    struct entry_id last; /* zero: the stream is missing */
+    uint64_t added;
+};
+
+static struct stream_info info_read(const struct bus_reply *reply)
 {
-    struct entry_id last = {0, 0};
-    for (size_t i = 0; i + 1 < bus_reply_count(info); i += 2) {
-        if (dyn_str_is(bus_reply_str(bus_reply_at(info, i)), "last-generated-id")) {
-            if (entry_id_parse(bus_reply_str(bus_reply_at(info, i + 1)), &last) != DYN_OK) {
-                return (struct entry_id){0, 0};
-            }
+    struct stream_info info = {.last = {0, 0}};
+    for (size_t i = 0; i + 1 < bus_reply_count(reply); i += 2) {
+        struct dyn_str name = bus_reply_str(bus_reply_at(reply, i));
+        const struct bus_reply *value = bus_reply_at(reply, i + 1);
+        if (dyn_str_is(name, "last-generated-id") &&
+            entry_id_parse(bus_reply_str(value), &info.last) != DYN_OK) {
+            info.last = (struct entry_id){0, 0};
+        } else if (dyn_str_is(name, "entries-added")) {
+            info.added = bus_reply_u64(value);
         }
     }
-    return last;
+    return info;
+}
+
+/* Whether entries were lost: it lies before the cursor, or has fewer than it had. */
+static bool stream_judge(struct followed *stream, const struct stream_info *info)
+{
+    bool lost = stream->checked && info->added < stream->added;
+    if (entry_id_compare(info->last, stream->cursor) < 0) {
+        stream->cursor = info->last;
+        lost = true;
+    }
+    stream->checked = true;
+    stream->checked_last = info->last;
+    stream->added = info->added;
+    return lost;
 }
 
 static void check_end(struct bus_reader *reader)
@@ -201,12 +230,14 @@ static void on_check(void *arg, dyn_err err, const struct bus_reply *reply)
                   "XINFO STREAM is refused: the key is no stream, or the user may not");
     } else {
         struct followed *stream = &reader->streams[reader->check_next];
-        struct entry_id last = missing ? (struct entry_id){0, 0} : last_generated(reply);
-        if (stream->active && stream->asked && entry_id_compare(last, stream->cursor) < 0) {
-            stream->cursor = last;
+        struct stream_info info = {.last = {0, 0}};
+        if (!missing) {
+            info = info_read(reply);
+        }
+        if (stream->active && stream->asked && stream_judge(stream, &info)) {
             reader->rewound = true;
         }
-        stream_end_tell(reader, stream->key, last);
+        stream_end_tell(reader, stream->key, info.last);
         reader->check_next++;
         if (--reader->checks_left == 0) {
             check_end(reader);
@@ -351,6 +382,7 @@ size_t bus_reader_follow(struct bus_reader *reader, const char *key, struct entr
     stream->cursor = after;
     stream->active = true;
     stream->asked = false;
+    stream->checked = false;
     if (!reader->working) {
         round_begin(reader);
     }

@@ -19,6 +19,9 @@ struct seen {
     size_t answers[DYN_UNSUPPORTED + 1]; /* by dyn_err */
     size_t total;
     char text[256]; /* the last answer's */
+    int troubles;
+    char trouble[512];
+    bool may_pass; /* the last error */
 };
 
 static void on_ready(void *arg, struct dyn_str run_id)
@@ -35,6 +38,13 @@ static void on_lost(void *arg, const char *why)
     (void)snprintf(seen->why, sizeof(seen->why), "%s", why);
 }
 
+static void on_trouble(void *arg, const char *why)
+{
+    struct seen *seen = arg;
+    seen->troubles++;
+    (void)snprintf(seen->trouble, sizeof(seen->trouble), "%s", why);
+}
+
 static void on_answer(void *arg, dyn_err err, const struct bus_reply *reply)
 {
     struct seen *seen = arg;
@@ -43,13 +53,18 @@ static void on_answer(void *arg, dyn_err err, const struct bus_reply *reply)
     ck_assert_int_eq(reply != NULL, err == DYN_OK || err == DYN_REFUSED || err == DYN_FENCED);
     if (reply != NULL) {
         dyn_str_copy(seen->text, sizeof(seen->text), bus_reply_str(reply));
+        seen->may_pass = bus_reply_may_pass(reply);
     }
 }
 
 static struct bus *bus_open(struct seen *seen, const char *url)
 {
-    const struct bus_options options = {
-        .url = url, .name = "dynosaur-test", .ready = on_ready, .lost = on_lost, .arg = seen};
+    const struct bus_options options = {.url = url,
+                                        .name = "dynosaur-test",
+                                        .ready = on_ready,
+                                        .lost = on_lost,
+                                        .trouble = on_trouble,
+                                        .arg = seen};
     struct dyn_error error;
     struct bus *bus = bus_new(loop, &options, &error);
     ck_assert_msg(bus != NULL, "%s", error.text);
@@ -240,6 +255,141 @@ START_TEST(a_replica_is_refused)
     UNTIL(seen.lost == 2);
     ck_assert_uint_eq(seen.answers[DYN_REFUSED], 1);
     bus_free(bus);
+}
+END_TEST
+
+static void add_one(struct bus *bus, struct seen *seen)
+{
+    size_t before = seen->total;
+    ck_assert_int_eq(bus_add(bus, "s", DYN_STR("x"), 0, on_answer, seen), DYN_OK);
+    UNTIL(seen->total == before + 1);
+}
+
+/* The server refuses what is added in its own words, which are told, and takes it again later. */
+static void trouble_passes(struct bus *bus, struct seen *seen, const char *words)
+{
+    int before = seen->troubles;
+    size_t refused = seen->answers[DYN_REFUSED];
+    add_one(bus, seen);
+    UNTIL(seen->troubles == before + 1);
+    ck_assert_uint_eq(seen->answers[DYN_REFUSED], refused + 1);
+    ck_assert_msg(strncmp(seen->trouble, words, strlen(words)) == 0, "%s", seen->trouble);
+    ck_assert_int_eq(seen->trouble[strlen(seen->trouble) - 1], ')'); /* what to do */
+    ck_assert(seen->may_pass);
+    ck_assert_int_eq(seen->lost, 0);
+}
+
+START_TEST(what_the_server_itself_suffers_from_is_told_and_passes)
+{
+    struct seen seen = {0};
+    struct bus *bus = bus_open(&seen, support_redis_url(redis));
+    UNTIL(seen.ready == 1);
+    (void)support_redis_call(redis, "CONFIG", "SET", "maxmemory", "1", NULL);
+    trouble_passes(bus, &seen, "OOM ");
+    (void)support_redis_call(redis, "CONFIG", "SET", "maxmemory", "0", NULL);
+    (void)support_redis_call(redis, "CONFIG", "SET", "min-replicas-to-write", "1", NULL);
+    trouble_passes(bus, &seen, "NOREPLICAS ");
+    (void)support_redis_call(redis, "CONFIG", "SET", "min-replicas-to-write", "0", NULL);
+    add_one(bus, &seen);
+    ck_assert_uint_eq(seen.answers[DYN_OK], 1);
+    bus_free(bus);
+}
+END_TEST
+
+START_TEST(a_disk_that_fails_redis_is_told_and_passes)
+{
+    struct seen seen = {0};
+    /* A snapshot cannot take its place, since a directory has it. */
+    const char *const arguments[] = {"--dbfilename", "appendonlydir", NULL};
+    const struct support_redis_options options = {.append_only = true, .arguments = arguments};
+    struct support_redis *full = support_redis_new(&options);
+    struct bus *bus = bus_open(&seen, support_redis_url(full));
+    UNTIL(seen.ready == 1);
+    (void)support_redis_call(full, "CONFIG", "SET", "save", "3600 1", NULL);
+    (void)support_redis_call(full, "BGSAVE", NULL);
+    int64_t until_ms = dyn_clock_boot_ms() + 20000;
+    while (strstr(support_redis_call(full, "INFO", "persistence", NULL),
+                  "rdb_last_bgsave_status:err") == NULL) {
+        ck_assert_int_lt(dyn_clock_boot_ms(), until_ms);
+        dyn_loop_once(loop, 20);
+    }
+    trouble_passes(bus, &seen, "MISCONF ");
+    (void)support_redis_call(full, "CONFIG", "SET", "save", "", NULL);
+    add_one(bus, &seen);
+    ck_assert_uint_eq(seen.answers[DYN_OK], 1);
+    bus_free(bus);
+    support_redis_free(full);
+}
+END_TEST
+
+START_TEST(a_server_that_has_no_data_yet_or_asks_who_we_are_is_left_and_tried_again)
+{
+    struct seen seen = {0};
+    struct bus *bus = bus_open(&seen, support_redis_url(redis));
+    static const char *const errors[] = {"LOADING Redis is loading the dataset in memory",
+                                         "MASTERDOWN Link with MASTER is down",
+                                         "NOAUTH Authentication required."};
+    for (int i = 0; i < 3; i++) {
+        char script[128];
+        UNTIL(seen.ready == i + 1);
+        (void)snprintf(script, sizeof(script), "return redis.error_reply('%s')", errors[i]);
+        ck_assert_int_eq(command(bus, &seen, "EVAL", script, "0"), DYN_OK);
+        UNTIL(seen.lost == i + 1);
+        ck_assert_uint_eq(seen.answers[DYN_REFUSED], (size_t)i + 1);
+    }
+    UNTIL(seen.ready == 4);
+    ck_assert_int_eq(seen.troubles, 0);
+    bus_free(bus);
+}
+END_TEST
+
+START_TEST(what_an_acl_forbids_is_told_and_does_not_pass)
+{
+    struct seen seen = {0};
+    char url[256];
+    (void)support_redis_call(redis, "ACL", "SETUSER", "worker", "on", ">secret", "+@all", "-xadd",
+                             "~*", NULL);
+    (void)snprintf(url, sizeof(url), "redis://worker:secret@127.0.0.1:%d",
+                   support_redis_port(redis));
+    struct bus *bus = bus_open(&seen, url);
+    UNTIL(seen.ready == 1);
+    add_one(bus, &seen);
+    UNTIL(seen.troubles == 1);
+    ck_assert_ptr_nonnull(strstr(seen.trouble, "NOPERM "));
+    ck_assert(!seen.may_pass);
+    bus_free(bus);
+}
+END_TEST
+
+START_TEST(a_reason_that_changes_is_told_again)
+{
+    struct seen seen = {0};
+    struct bus *bus = bus_open(&seen, support_redis_url(redis));
+    UNTIL(seen.ready == 1);
+    support_redis_kill(redis);
+    UNTIL(strstr(seen.why, "closed") != NULL || strstr(seen.why, "reset") != NULL);
+    UNTIL(strstr(seen.why, "refused") != NULL);
+    ck_assert_int_eq(seen.lost, 2);
+    bus_free(bus);
+}
+END_TEST
+
+START_TEST(a_host_name_is_resolved_beside_the_loop)
+{
+    struct seen seen = {0};
+    struct seen wrong = {0};
+    char url[64];
+    (void)snprintf(url, sizeof(url), "redis://localhost:%d", support_redis_port(redis));
+    struct bus *bus = bus_open(&seen, url);
+    UNTIL(seen.ready == 1);
+    bus_free(bus);
+    bus = bus_open(&wrong, "redis://no-such-host.invalid");
+    UNTIL(wrong.lost == 1);
+    ck_assert_msg(strncmp(wrong.why, "no-such-host.invalid: ", 22) == 0, "%s", wrong.why);
+    bus_free(bus);
+    bus = bus_open(&wrong, "redis://no-such-host.invalid");
+    dyn_loop_once(loop, 20);
+    bus_free(bus); /* with the look-up under way */
 }
 END_TEST
 
@@ -484,7 +634,14 @@ struct read_seen {
     int rewound;
     int lost;
     int64_t ready_at_ms;
+    char trouble[512];
 };
+
+static void on_reader_trouble(void *arg, const char *why)
+{
+    struct read_seen *seen = arg;
+    (void)snprintf(seen->trouble, sizeof(seen->trouble), "%s", why);
+}
 
 static void on_entry(void *arg, size_t stream, const struct bus_entry *entry)
 {
@@ -531,6 +688,7 @@ static struct bus_reader *reader_open(struct read_seen *seen, size_t count)
                                                .round = on_round,
                                                .ready = on_reader_ready,
                                                .lost = on_reader_lost,
+                                               .trouble = on_reader_trouble,
                                                .arg = seen};
     struct dyn_error error;
     struct bus_reader *reader = bus_reader_new(loop, &options, &error);
@@ -663,6 +821,78 @@ START_TEST(a_deleted_stream_is_told_though_the_connection_lives)
 }
 END_TEST
 
+START_TEST(a_flushed_server_is_told_though_new_entries_came_at_once)
+{
+    struct read_seen read = {0};
+    struct bus_reader *reader = reader_open(&read, 0);
+    for (int i = 0; i < 20; i++) {
+        (void)support_redis_call(redis, "XADD", "a", "*", "m", "old", NULL);
+    }
+    (void)bus_reader_follow(reader, "a", beginning);
+    UNTIL(read.entries[0] == 20);
+    (void)support_redis_call(redis, "XADD", "a", "*", "m", "newer", NULL);
+    UNTIL(read.entries[0] == 21);
+    struct entry_id cursor = bus_reader_cursor(reader, 0);
+    (void)support_redis_call(redis, "FLUSHALL", NULL);
+    for (int i = 0; i < 15; i++) {
+        (void)support_redis_call(redis, "XADD", "a", "*", "m", "new", NULL);
+    }
+    UNTIL(read.rewound == 1);
+    ck_assert_int_eq(read.lost, 0);
+    /* None is read again. One of the same millisecond may have the cursor's own ID. */
+    ck_assert_uint_ge(read.entries[0], 35);
+    ck_assert_uint_le(read.entries[0], 36);
+    ck_assert_int_gt(entry_id_compare(bus_reader_cursor(reader, 0), cursor), 0);
+    bus_reader_free(reader);
+}
+END_TEST
+
+START_TEST(what_is_trimmed_and_read_late_is_no_loss)
+{
+    struct read_seen read = {0};
+    struct bus_reader *reader = reader_open(&read, 7);
+    for (int i = 0; i < 100; i++) {
+        (void)support_redis_call(redis, "XADD", "a", "*", "m", "old", NULL);
+    }
+    (void)bus_reader_follow(reader, "a", beginning);
+    UNTIL(read.entries[0] == 100);
+    (void)support_redis_call(redis, "XADD", "a", "MAXLEN", "3", "*", "m", "new", NULL);
+    int64_t until_ms = dyn_clock_boot_ms() + 7000; /* a check, and one before */
+    while (dyn_clock_boot_ms() < until_ms) {
+        (void)support_redis_call(redis, "XADD", "a", "MAXLEN", "3", "*", "m", "new", NULL);
+        dyn_loop_once(loop, 20);
+    }
+    ck_assert_int_eq(read.rewound, 0);
+    bus_reader_free(reader);
+}
+END_TEST
+
+START_TEST(an_entry_with_the_highest_id_is_told_and_a_deletion_heals_it)
+{
+    struct seen seen = {0};
+    struct read_seen read = {0};
+    struct bus *bus = bus_open(&seen, support_redis_url(redis));
+    struct bus_reader *reader = reader_open(&read, 0);
+    (void)bus_reader_follow(reader, "s", beginning);
+    UNTIL(seen.ready == 1);
+    (void)support_redis_call(redis, "XADD", "s", "18446744073709551615-18446744073709551615", "m",
+                             "x", NULL);
+    UNTIL(read.entries[0] == 1);
+    add_one(bus, &seen);
+    ck_assert_uint_eq(seen.answers[DYN_REFUSED], 1);
+    ck_assert_ptr_nonnull(strstr(seen.trouble, "the highest possible ID"));
+    UNTIL(strstr(read.trouble, ": DEL s (") != NULL);
+    (void)support_redis_call(redis, "DEL", "s", NULL);
+    add_one(bus, &seen);
+    ck_assert_uint_eq(seen.answers[DYN_OK], 1);
+    UNTIL(read.rewound == 1);
+    add_one(bus, &seen);
+    UNTIL(read.entries[0] >= 2);
+    bus_reader_free(reader);
+    bus_free(bus);
+}
+END_TEST
+
 static bool frozen;
 
 /* The streams are asked for every 5 s, after a round: that question goes to a frozen server. */
@@ -731,6 +961,12 @@ static TCase *bus_tests(void)
     tcase_add_test(tests, a_killed_server_answers_each_command_exactly_once);
     tcase_add_test(tests, a_frozen_server_times_out_and_is_found_again);
     tcase_add_test(tests, a_replica_is_refused);
+    tcase_add_test(tests, what_the_server_itself_suffers_from_is_told_and_passes);
+    tcase_add_test(tests, a_disk_that_fails_redis_is_told_and_passes);
+    tcase_add_test(tests, a_server_that_has_no_data_yet_or_asks_who_we_are_is_left_and_tried_again);
+    tcase_add_test(tests, what_an_acl_forbids_is_told_and_does_not_pass);
+    tcase_add_test(tests, a_reason_that_changes_is_told_again);
+    tcase_add_test(tests, a_host_name_is_resolved_beside_the_loop);
     tcase_add_test(tests, a_wrong_password_is_told_and_not_shown);
     tcase_add_test(tests, a_url_carries_user_password_and_database);
     tcase_add_test(tests, a_wrong_url_is_refused_without_its_user_part);
@@ -754,6 +990,9 @@ static TCase *reader_tests(void)
     tcase_add_test(tests, a_reader_goes_on_after_a_restart_without_loss_or_repeat);
     tcase_add_test(tests, a_stream_that_went_back_is_told_at_the_reconnect);
     tcase_add_test(tests, a_deleted_stream_is_told_though_the_connection_lives);
+    tcase_add_test(tests, a_flushed_server_is_told_though_new_entries_came_at_once);
+    tcase_add_test(tests, what_is_trimmed_and_read_late_is_no_loss);
+    tcase_add_test(tests, an_entry_with_the_highest_id_is_told_and_a_deletion_heals_it);
     tcase_add_test(tests, a_stream_followed_during_a_check_is_judged_by_the_next_one);
     tcase_add_test(tests, a_key_that_is_no_stream_ends_the_connection_and_says_so);
     return tests;
