@@ -88,6 +88,16 @@ local function release(keys, args)
     return redis.status_reply('OK')
 end
 
+-- Forget a cursor that lies beyond the newest entry: the log was deleted, and began anew.
+local function cursor_bound(lease, id)
+    local held = redis.call('HMGET', lease, 'cursor_ms', 'cursor_seq')
+    local ms, seq = id:match('^(%d+)-(%d+)$')
+    local last_ms, last_seq = held[1] or '0', held[2] or '0'
+    if less(ms, last_ms) or (ms == last_ms and less(seq, last_seq)) then
+        redis.call('HSET', lease, 'cursor_ms', '0', 'cursor_seq', '0')
+    end
+end
+
 -- keys: lease, values. args: owner, epoch, payload, minid ms, maxlen. -> ID
 local function tick(keys, args)
     if #keys ~= 2 or #args ~= 5 or not is_number(args[4]) or not is_number(args[5]) then
@@ -99,6 +109,7 @@ local function tick(keys, args)
     end
     local id = redis.call('XADD', keys[2], '*', 'm', args[3])
     redis.call('HINCRBY', keys[1], 'beat', 1)
+    cursor_bound(keys[1], id)
     trim(keys[2], args[4], args[5])
     return id
 end

@@ -1,6 +1,10 @@
 /* The events that wait to be told, and their way to the stream. */
 #include "common/service_internal.h"
 
+enum {
+    EVENTS_RETRY_MS = 5000
+};
+
 static void events_send(struct service_events *events);
 
 static struct dyn_buf *waiting_at(struct service_events *events, size_t index)
@@ -36,6 +40,9 @@ static void event_answered(void *arg, dyn_err err, const struct bus_reply *reply
     if (err == DYN_OK) {
         events->sent->value++;
         waiting_pop(events);
+    } else if (err == DYN_REFUSED && bus_reply_may_pass(reply)) {
+        dyn_timer_start(events->retry, EVENTS_RETRY_MS, 0); /* Redis is full, or so; told already */
+        return;
     } else if (err == DYN_REFUSED) {
         char words[DYN_ERROR_TEXT_MAX];
         dyn_str_copy(words, sizeof words, bus_reply_str(reply));
@@ -86,6 +93,11 @@ void service_events_open(struct service_events *events, bool open)
     if (open) {
         events_send(events);
     }
+}
+
+void service_events_retry(void *arg)
+{
+    events_send(arg);
 }
 
 void service_events_fini(struct service_events *events)

@@ -67,8 +67,9 @@ struct service_events {
     struct dyn_buf waiting[SERVICE_EVENTS_WAITING]; /* a ring of encoded events */
     size_t first;
     size_t count;
-    bool open;    /* the bus may be written to */
-    bool sending; /* the first one is under way */
+    bool open;               /* the bus may be written to */
+    bool sending;            /* the first one is under way */
+    struct dyn_timer *retry; /* what the server refused may pass later */
     struct metric *sent;
     struct metric *dropped;
     void (*drained)(void *arg); /* called whenever none waits any more */
@@ -77,6 +78,7 @@ struct service_events {
 
 void service_events_add(struct service_events *events, const struct event *event);
 void service_events_open(struct service_events *events, bool open);
+void service_events_retry(void *arg); /* events->retry fired */
 void service_events_fini(struct service_events *events);
 
 /* ---- the command connection ---- */

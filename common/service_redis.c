@@ -159,9 +159,9 @@ void service_redis_trouble(struct service *service, const char *why)
     int64_t now_ms = dyn_loop_now_ms(service->loop);
     char word[sizeof run->trouble];
     run->link_troubles->value++;
-    dyn_log(DYN_LOG_ERROR, "redis_trouble", "msg=%s", dyn_log_quoted(why));
     dyn_str_copy(word, sizeof word, (struct dyn_str){why, strcspn(why, " ")});
     if (strcmp(word, run->trouble) == 0 && now_ms - run->trouble_at_ms < TROUBLE_EVENT_MS) {
+        dyn_log(DYN_LOG_ERROR, "redis_trouble", "cause=redis msg=%s", dyn_log_quoted(why));
         return;
     }
     memcpy(run->trouble, word, sizeof run->trouble);
@@ -210,7 +210,8 @@ dyn_err service_redis_start(struct service_run *run, struct dyn_error *error)
     run->link_failures = metrics_counter(service->metrics, "dynosaur_redis_failures_total", "",
                                          "Further failed series of attempts to connect.");
     run->ask = dyn_timer_new(service->loop, setup_ask, run);
-    if (run->ask == NULL) {
+    run->events.retry = dyn_timer_new(service->loop, service_events_retry, &run->events);
+    if (run->ask == NULL || run->events.retry == NULL) {
         return dyn_error_set(error, DYN_NOMEM, "out of memory");
     }
     (void)snprintf(name, sizeof name, "dynosaur-%s", service->name);
@@ -236,5 +237,7 @@ void service_redis_stop(struct service_run *run)
     run->service.bus = NULL;
     dyn_timer_free(run->ask);
     run->ask = NULL;
+    dyn_timer_free(run->events.retry);
+    run->events.retry = NULL;
     dyn_buf_fini(&run->run_id);
 }

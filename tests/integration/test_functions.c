@@ -124,6 +124,20 @@ START_TEST(a_tick_is_appended_trims_and_renews)
 }
 END_TEST
 
+START_TEST(a_tick_forgets_a_cursor_of_a_log_that_was_deleted)
+{
+    char epoch[32];
+    lease_take("a", epoch);
+    (void)CALL("FCALL", "dyn_tick", "2", LEASE, VALUES, "a", epoch, "payload", "0", "0");
+    (void)CALL("HSET", LEASE, "cursor_ms", "5", "cursor_seq", "7");
+    (void)CALL("FCALL", "dyn_tick", "2", LEASE, VALUES, "a", epoch, "payload", "0", "0");
+    ck_assert_str_eq(CALL("HMGET", LEASE, "cursor_ms", "cursor_seq"), "5\n7");
+    (void)CALL("HSET", LEASE, "cursor_ms", "18446744073709551615", "cursor_seq", "0");
+    (void)CALL("FCALL", "dyn_tick", "2", LEASE, VALUES, "a", epoch, "payload", "0", "0");
+    ck_assert_str_eq(CALL("HMGET", LEASE, "cursor_ms", "cursor_seq"), "0\n0");
+}
+END_TEST
+
 START_TEST(a_tick_bounds_the_stream_in_entries)
 {
     char epoch[32];
@@ -313,6 +327,7 @@ int main(void)
     tcase_add_test(tests, an_epoch_grows_though_the_clock_does_not);
     tcase_add_test(tests, a_release_keeps_epoch_and_cursor);
     tcase_add_test(tests, a_tick_is_appended_trims_and_renews);
+    tcase_add_test(tests, a_tick_forgets_a_cursor_of_a_log_that_was_deleted);
     tcase_add_test(tests, a_tick_bounds_the_stream_in_entries);
     tcase_add_test(tests, targets_newest_and_cursor_are_published_together);
     tcase_add_test(tests, a_repeated_publish_answers_and_adds_nothing);

@@ -191,6 +191,25 @@ static void release(struct run *run)
 
 /* ---- the leader of a partition ---- */
 
+static bool cursor_bound(struct run *run, struct dyn_str id)
+{
+    const struct bus_reply *now =
+        CALL(run, DYN_STR("HMGET"), run->keys[0], DYN_STR("cursor_ms"), DYN_STR("cursor_seq"));
+    if (now == NULL) {
+        return false;
+    }
+    const char *dash = memchr(id.ptr, '-', id.len);
+    DYN_ASSERT(dash != NULL);
+    struct dyn_str ms = {id.ptr, (size_t)(dash - id.ptr)};
+    struct dyn_str seq = {dash + 1, id.len - ms.len - 1};
+    struct dyn_str last_ms = text_or(now, 0, "0");
+    if (!less(ms, last_ms) && !(dyn_str_eq(ms, last_ms) && less(seq, text_or(now, 1, "0")))) {
+        return true;
+    }
+    return CALL(run, DYN_STR("HSET"), run->keys[0], DYN_STR("cursor_ms"), DYN_STR("0"),
+                DYN_STR("cursor_seq"), DYN_STR("0")) != NULL;
+}
+
 static void tick(struct run *run)
 {
     if (run->keys_count != 2 || run->args_count != 5 || !is_number(run, 3) || !is_number(run, 4)) {
@@ -204,7 +223,7 @@ static void tick(struct run *run)
         CALL(run, DYN_STR("XADD"), run->keys[1], DYN_STR("*"), DYN_STR("m"), run->args[2]);
     if (id == NULL ||
         CALL(run, DYN_STR("HINCRBY"), run->keys[0], DYN_STR("beat"), DYN_STR("1")) == NULL ||
-        !trim(run, run->keys[1], run->args[3], run->args[4])) {
+        !cursor_bound(run, id->str) || !trim(run, run->keys[1], run->args[3], run->args[4])) {
         return;
     }
     *run->reply = *id;
