@@ -31,6 +31,8 @@ struct options {
     int64_t minutes;
     bool story;
     bool hashes;
+    int64_t seconds; /* no seed begins later than that, once `least` have; 0: no bound */
+    uint64_t least;
     int class; /* -1: the seed's */
     struct fleet_wish wish;
 };
@@ -213,6 +215,20 @@ static void folder_remove(const char *folder, const struct totals *totals)
     (void)rmdir(folder);
 }
 
+static double seconds_now(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* Whether there is time for another seed. */
+static bool seeds_go_on(const struct options *options, uint64_t next, double began)
+{
+    bool late = options->seconds > 0 && seconds_now() - began > (double)options->seconds;
+    return next <= options->last && (!late || next - options->first < options->least);
+}
+
 static bool seeds_run(const struct options *options, struct totals *totals)
 {
     struct job jobs[64] = {{0}};
@@ -225,12 +241,13 @@ static bool seeds_run(const struct options *options, struct totals *totals)
     uint64_t next = options->first;
     unsigned running = 0;
     bool good = true;
+    double began = seconds_now();
     for (unsigned i = 0; i < options->jobs; i++) {
         jobs[i].result = &results[i];
     }
-    while (good && (running > 0 || next <= options->last)) {
+    while (good && (running > 0 || seeds_go_on(options, next, began))) {
         struct job *job = running < options->jobs ? job_of(jobs, options->jobs, 0) : NULL;
-        if (job != NULL && next <= options->last) {
+        if (job != NULL && seeds_go_on(options, next, began)) {
             good = job_start(options, job, next++);
             running += good;
             continue;
@@ -291,10 +308,11 @@ static void usage(FILE *out)
 {
     (void)fputs(
         "usage: sim [--seed N | --seeds A..B] [--jobs N] [--minutes N] [--story] [--hashes]\n"
-        "           [--class NAME] [--each N]\n"
+        "           [--class NAME] [--each N] [--seconds N [--least N]]\n"
         "A failing seed tells which invariant broke; --story tells all that happened, on standard\n"
         "error. --class: quiet, kills, light, heavy, redis, heroku, sources, clocks; --each: so\n"
-        "many of each service. Exit 0: nothing broke; 1: something did; 2: usage.\n",
+        "many of each service; --seconds: no seed begins later, but for the first --least.\nExit "
+        "0: nothing broke; 1: something did; 2: usage.\n",
         out);
 }
 
@@ -359,6 +377,13 @@ static bool option_take(int option, const char *value, struct options *options)
         good = number_parse(value, 4, &number) && number > 0;
         options->wish.each = (unsigned)number;
         break;
+    case 'd':
+        good = number_parse(value, 86400, &number);
+        options->seconds = (int64_t)number;
+        break;
+    case 'l':
+        good = number_parse(value, UINT64_MAX - 1, &options->least);
+        break;
     case 'c':
         good = class_parse(value, options);
         break;
@@ -380,16 +405,15 @@ static bool option_take(int option, const char *value, struct options *options)
 int main(int argc, char **argv)
 {
     static const struct option known[] = {
-        {"seed", required_argument, NULL, 's'}, {"seeds", required_argument, NULL, 'r'},
-        {"jobs", required_argument, NULL, 'j'}, {"minutes", required_argument, NULL, 'm'},
-        {"each", required_argument, NULL, 'e'}, {"class", required_argument, NULL, 'c'},
-        {"story", no_argument, NULL, 't'},      {"hashes", no_argument, NULL, 'x'},
-        {"help", no_argument, NULL, 'h'},       {NULL, 0, NULL, 0}};
+        {"seed", required_argument, NULL, 's'},  {"seeds", required_argument, NULL, 'r'},
+        {"jobs", required_argument, NULL, 'j'},  {"minutes", required_argument, NULL, 'm'},
+        {"each", required_argument, NULL, 'e'},  {"seconds", required_argument, NULL, 'd'},
+        {"least", required_argument, NULL, 'l'}, {"class", required_argument, NULL, 'c'},
+        {"story", no_argument, NULL, 't'},       {"hashes", no_argument, NULL, 'x'},
+        {"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0}};
     struct options options = {.first = 1, .last = 1, .jobs = 1, .minutes = 20, .class = -1};
     struct totals totals = {0};
     char folder[] = "/tmp/dynosaur-sim-XXXXXX";
-    struct timespec from;
-    struct timespec to;
     int option = 0;
     while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
         if (!option_take(option, optarg, &options)) {
@@ -401,15 +425,13 @@ int main(int argc, char **argv)
         usage(stderr);
         return 2;
     }
-    (void)clock_gettime(CLOCK_MONOTONIC, &from);
+    double began = seconds_now();
     options.wish.folder = mkdtemp(folder);
     if (options.wish.folder == NULL || !seeds_run(&options, &totals)) {
         perror("sim");
         return 2;
     }
     folder_remove(folder, &totals);
-    (void)clock_gettime(CLOCK_MONOTONIC, &to);
-    totals_print(&options, &totals,
-                 (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9);
+    totals_print(&options, &totals, seconds_now() - began);
     return totals.failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
