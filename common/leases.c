@@ -179,6 +179,8 @@ static void taken(void *arg, dyn_err err, const struct bus_reply *reply)
     grant.epoch_text = dyn_str_from(kept->epoch);
     struct dyn_str before = bus_reply_str(bus_reply_at(reply, 3));
     grant.other_server = !dyn_str_is(before, leases->run_id);
+    grant.cursor = (struct entry_id){bus_reply_u64(bus_reply_at(reply, 1)),
+                                     bus_reply_u64(bus_reply_at(reply, 2))};
     if (kept->removing) {
         step(leases, index); /* too late: given up at once */
         return;

@@ -29,6 +29,7 @@ struct lease_grant {
                           one that lost it */
     bool stood_still;  /* taken from somebody who did not give it up */
     bool own_again;    /* nobody held it since `taken` last told us that we do */
+    struct entry_id cursor; /* how far the holders before published; {0, 0}: nowhere */
 };
 
 struct leases_options {

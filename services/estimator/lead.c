@@ -205,6 +205,7 @@ struct lead *lead_start(const struct lead_host *host, uint32_t partition,
     lead->epoch_number = grant->epoch;
     dyn_str_copy(lead->epoch, sizeof(lead->epoch), grant->epoch_text);
     lead->breaks = breaks;
+    lead->cursor = grant->cursor;
     lead->stream = SIZE_MAX;
     lead->unpack = pack_reader_new();
     lead->timer = dyn_timer_new(host->service->loop, lead_begin, lead);

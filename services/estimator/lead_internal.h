@@ -25,6 +25,7 @@ struct lead {
     char reports[LEAD_KEY_MAX], newest[LEAD_KEY_MAX];
     char epoch[LEASE_EPOCH_TEXT];
     uint64_t epoch_number;
+    struct entry_id cursor; /* of the leaders before */
 
     struct fold *fold;
     struct pack_reader *unpack;
@@ -33,6 +34,7 @@ struct lead {
     size_t stream;
 
     struct dyn_timer *timer; /* the beginning */
+    bool replaying;          /* the first entry of the log is awaited */
     struct tick tick;        /* the next one; its pins, its breaks */
     struct dyn_buf scratch;
     bool tick_in_flight;

@@ -18,9 +18,25 @@ static void lead_follow(struct lead *lead)
     lead_send_tick(lead);
 }
 
+/* The log does not go on where the leaders before stood: entries are gone, which nobody may have
+ * folded. */
+static void lead_miss(struct lead *lead)
+{
+    if (lead->breaks == BREAK_NONE) {
+        dyn_log(DYN_LOG_WARN, "log_cut", "partition=%" PRIu32 " msg=%s", lead->partition,
+                dyn_log_quoted("entries that were published from are gone from the log: nothing is "
+                               "scaled down before the windows are covered"));
+        lead->breaks = BREAK_REDIS;
+    }
+}
+
 static void lead_replay_entry(void *arg, const struct bus_entry *entry)
 {
     struct lead *lead = arg;
+    if (lead->replaying && entry_id_compare(entry->id, lead->cursor) > 0) {
+        lead_miss(lead);
+    }
+    lead->replaying = false;
     if (!lead->ended) {
         lead->host.metrics.replayed->value += 1;
         (void)fold_entry(lead->fold, lead->unpack, entry->id, entry->message, &lead->out);
@@ -47,6 +63,8 @@ static void lead_replay_from(struct lead *lead, struct entry_id last)
         .done = lead_replay_done,
         .arg = lead,
     };
+    /* What lies further back than is read may have been trimmed. */
+    lead->replaying = lead->cursor.ms > range.from.ms;
     dyn_err err = bus_range_start(lead->host.service->bus, &range);
     if (err == DYN_OK) {
         lead_hold(lead);
@@ -61,7 +79,11 @@ static void lead_found_newest(void *arg, dyn_err err, const struct bus_reply *re
     struct bus_entry entry;
     if (lead_good(lead, err, reply, "the log's newest entry")) {
         const struct bus_reply *newest = bus_reply_at(reply, 0);
-        if (newest != NULL && bus_reply_entry(newest, &entry) == DYN_OK) {
+        bool found = newest != NULL && bus_reply_entry(newest, &entry) == DYN_OK;
+        if (entry_id_compare(found ? entry.id : (struct entry_id){0, 0}, lead->cursor) < 0) {
+            lead_miss(lead);
+        }
+        if (found) {
             lead_replay_from(lead, entry.id);
         } else {
             lead_follow(lead);

@@ -42,7 +42,9 @@ void lead_publish(struct lead *lead)
         (publish_count(lead->queue) == 0 && !lead->mark_due)) {
         return;
     }
-    struct entry_id cursor = fold_last(lead->fold);
+    struct entry_id folded = fold_last(lead->fold);
+    /* It never goes back: where the log began anew under a clock that is behind, it stays. */
+    struct entry_id cursor = entry_id_compare(folded, lead->cursor) > 0 ? folded : lead->cursor;
     size_t count = publish_count(lead->queue);
     count = count < DYN_PUBLISH_MAX ? count : DYN_PUBLISH_MAX;
     char number[5][24];
@@ -51,7 +53,7 @@ void lead_publish(struct lead *lead)
     snprintf(number[2], sizeof(number[2]), "%" PRIu64, cursor.seq);
     uint64_t kept_ms = 2 * (uint64_t)lead->host.service->config->longest_window_ms;
     snprintf(number[3], sizeof(number[3]), "%" PRIu64,
-             cursor.ms > kept_ms ? cursor.ms - kept_ms : 0);
+             folded.ms > kept_ms ? folded.ms - kept_ms : 0);
     snprintf(number[4], sizeof(number[4]), "%zu", count);
     struct dyn_str argv[LEAD_ARGS_MAX] = {
         DYN_STR("FCALL"),

@@ -166,8 +166,8 @@ void fleet_draw(uint64_t seed, const struct fleet_wish *wish)
     fleet.tight_pool = draw(0, 4) == 0;
     fleet.apps_count = (size_t)draw(3, FLEET_APPS_MAX);
     add("version: 2\nheroku_api_url: " SIM_HEROKU_URL "\n"
-        "redis: {url: \"redis://127.0.0.1:6379\", partitions: %u}\n",
-        fleet.partitions);
+        "redis: {url: \"redis://127.0.0.1:6379\", partitions: %u, replicas: %u}\n",
+        fleet.partitions, fleet.replicas);
     accounts_draw();
     add("defaults: {report_interval: %lld, manual_hold: 180}\napps:\n", (long long)draw(2, 15));
     for (size_t i = 0; i < fleet.apps_count; i++) {
