@@ -107,6 +107,8 @@ static void window_append(struct window *window, int64_t at, int64_t from, doubl
         } else if (newest->value > 0) {
             window->zero_since = at;
         }
+    } else if (!(value > 0)) {
+        window->zero_since = at;
     }
     while (count > 0 && ring[(head + count - 1U) & mask].value <= value) {
         count--;
@@ -203,11 +205,6 @@ double window_value(const struct window *window)
 void window_break(struct window *window)
 {
     window->covered_since = INT64_MAX;
-    /* Demand before may be among what was lost: window_begin() says since when zeros are doubted.
-     */
-    if (window->count == 0 || !(window_value(window) > 0)) {
-        window->zero_since = 0;
-    }
 }
 
 static bool window_doubts(const struct window *window, const struct window_rule *rule, int64_t now)

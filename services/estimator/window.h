@@ -47,8 +47,9 @@ struct window {
     int64_t last_at;   /* time of the newest sample, whose force lasts; WINDOW_NEVER: none */
     int64_t good_at;
     int64_t covered_since; /* INT64_MAX: a break, and no good sample since */
-    int64_t
-        zero_since; /* first zero of the present run of zeros that followed demand; NEVER: none */
+    int64_t zero_since;    /* first zero of the present run of zeros, but not before coverage began;
+                              NEVER: none. The very first zeros are doubted as well: demand may lie in
+                              a part of the log that is not seen any more */
 };
 
 struct window_rule {
@@ -83,8 +84,8 @@ static inline double window_max(const struct window *window)
 /** The newest value; NaN when there never was a sample. */
 double window_value(const struct window *window);
 
-/** A break in the log: coverage begins anew when the next good sample arrives, and zeros that
- * follow are doubted, since the demand before them may be lost. */
+/** A break in the log: coverage begins anew when the next good sample arrives, and so does the
+ * doubt of zeros. */
 void window_break(struct window *window);
 
 /** Whether the window says all that is needed to ask for less at `now`, and if not, why. */

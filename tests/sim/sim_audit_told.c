@@ -116,6 +116,12 @@ static void input_look(size_t input)
 
 /* ---- I9: accounts ---- */
 
+/* Too low for reads or falls: people have used it, or it is small from the beginning. */
+static bool pool_is_low(size_t account)
+{
+    return fleet.tight_pool || heroku_tokens(account) < 0.72 * heroku_capacity(account);
+}
+
 static bool account_has_apps(size_t account)
 {
     for (size_t i = 0; i < fleet.apps_count; i++) {
@@ -130,7 +136,9 @@ static void account_look(size_t account)
 {
     int64_t since = heroku_refused_since(fleet.account_of[account]);
     int64_t well = faults_over_since(AREA_PROCESS | AREA_NETWORK | AREA_REDIS | AREA_HISTORY);
-    if (since < 0 || well == INT64_MAX || !account_has_apps(account)) {
+    bool starved =
+        pool_is_low(fleet.account_of[account]); /* nothing but the free question goes out */
+    if (since < 0 || well == INT64_MAX || starved || !account_has_apps(account)) {
         told.silent[account] = false;
         return;
     }
@@ -188,12 +196,6 @@ static void stand_read(struct stand *stand)
     stand->has_actual = bytes.ptr != NULL && pack_reader_start(audit.reader, bytes) == DYN_OK &&
                         message_read_kind(audit.reader) == MESSAGE_ACTUAL &&
                         message_read_actual(audit.reader, &stand->actual) == DYN_OK;
-}
-
-/* Too low for reads or falls: people have used it, or it is small from the beginning. */
-static bool pool_is_low(size_t account)
-{
-    return fleet.tight_pool || heroku_tokens(account) < 0.72 * heroku_capacity(account);
 }
 
 /* Guards that nothing in a calm world can be the reason of any more. */

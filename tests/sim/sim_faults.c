@@ -36,6 +36,7 @@ static struct {
     size_t count;
     struct undo *undos;
     struct sim_event next;
+    struct sim_event person;
     int64_t log_top_ms; /* the highest wall clock that a primary has shown */
     bool failing_over;
     bool went_back;
@@ -573,6 +574,18 @@ static void fault_source(void)
     }
 }
 
+/* A setup that was lost with Redis is done again by whoever reads the logs of the services. */
+static void person_looks(void *arg)
+{
+    (void)arg;
+    bool gone = sim_hash_get(sim_server_primary(), "dyn:setup", "partitions").ptr == NULL;
+    if (gone && !redis_is_troubled() && !undo_is_under_way(setup_again, 0)) {
+        struct undo undo = {.fn = setup_again};
+        undo_later(&undo, AREA_HISTORY | AREA_REDIS, 0, draw(1, 10) * SIM_S);
+    }
+    sim_event_set(&faults.person, NULL, sim_now() + 5 * SIM_S, person_looks, NULL);
+}
+
 /* ---- what comes next ---- */
 
 struct choice {
@@ -633,12 +646,14 @@ void faults_begin(enum fault_class class, int64_t from, int64_t until)
     faults.log_top_ms = primary_wall_ms();
     if (class != CLASS_QUIET) {
         sim_event_set(&faults.next, NULL, from, fault_next, NULL);
+        sim_event_set(&faults.person, NULL, from, person_looks, NULL);
     }
 }
 
 void faults_end(void)
 {
     sim_event_cancel(&faults.next);
+    sim_event_cancel(&faults.person);
     while (faults.undos != NULL) {
         struct undo *undo = faults.undos;
         faults.undos = undo->next;
