@@ -380,6 +380,29 @@ START_TEST(events_wait_for_redis_and_arrive)
 }
 END_TEST
 
+START_TEST(a_full_redis_is_told_with_what_to_do_and_events_wait_for_room)
+{
+    tiny_run_ready();
+    (void)support_redis_call(redis, "CONFIG", "SET", "maxmemory", "1", NULL);
+    support_file_write(file, "apps: [\n");
+    program_signal(program, SIGHUP);
+    program_await(program, "event=config_refused");
+    program_await(program, "event=redis_trouble cause=redis msg=\"OOM ");
+    program_await(program, "raise its maxmemory");
+    ck_assert_int_eq(program_http(program, "/metrics"), 200);
+    ck_assert_ptr_nonnull(strstr(program_body(program), "\ndynosaur_redis_troubles_total "));
+    ck_assert_ptr_null(strstr(program_body(program), "\ndynosaur_redis_troubles_total 0\n"));
+    (void)support_redis_call(redis, "CONFIG", "SET", "maxmemory", "0", NULL);
+    /* tiny_started, config_refused, redis_trouble */
+    for (int i = 0;
+         i < 200 && strcmp(support_redis_call(redis, "XLEN", "dyn:events", NULL), "3") != 0; i++) {
+        (void)usleep(50000);
+    }
+    ck_assert_str_eq(support_redis_call(redis, "XLEN", "dyn:events", NULL), "3");
+    ck_assert_int_eq(program_count(program, "event=event_refused"), 0);
+}
+END_TEST
+
 START_TEST(another_number_of_partitions_is_exit_2)
 {
     support_redis_start(redis);
@@ -504,6 +527,7 @@ static void redis_add(Suite *suite)
     tcase_add_test(tests, redis_away_at_start_is_awaited);
     tcase_add_test(tests, redis_lost_and_back_is_told_once_each);
     tcase_add_test(tests, events_wait_for_redis_and_arrive);
+    tcase_add_test(tests, a_full_redis_is_told_with_what_to_do_and_events_wait_for_room);
     tcase_add_test(tests, another_number_of_partitions_is_exit_2);
     tcase_add_test(tests, a_service_that_does_not_work_says_why);
     tcase_add_test(tests, metrics_tell_the_process_and_the_build);
