@@ -94,7 +94,7 @@ static bool reply_fill(redisReply *to, const redisReply *from)
     if (from->elements == 0) {
         return true;
     }
-    to->element = calloc(from->elements, sizeof(*to->element));
+    to->element = calloc(from->elements, sizeof(void *));
     while (to->element != NULL && to->elements < from->elements) {
         redisReply *part = calloc(1, sizeof(*part));
         if (part == NULL) {

@@ -74,10 +74,9 @@ static void on_wait(void *arg, dyn_err err, const struct bus_reply *reply)
     struct kept_call *list = arg;
     struct bus *bus = list->bus;
     bus->waiting = false;
-    if (err == DYN_OK && bus_reply_u64(reply) < bus->replicas) {
-        err = DYN_UNKEPT;
-    } else if (err == DYN_REFUSED || err == DYN_FENCED) {
-        err = DYN_UNKEPT; /* the commands were done */
+    bool reached = err == DYN_OK && bus_reply_u64(reply) >= bus->replicas;
+    if (!reached && reply != NULL) {
+        err = DYN_UNKEPT; /* also when WAIT itself was refused: the commands were done */
     }
     list_answer(list, err);
     bus_kept_wait(bus);

@@ -134,7 +134,7 @@ static int cli_take_option(struct cli_args *args, char *word)
         }
         value = args->argv[args->at++];
     }
-    args->value = dyn_str_is(name, "--redis") ? cli_hide(value) : value;
+    args->value = value != NULL && dyn_str_is(name, "--redis") ? cli_hide(value) : value;
     return index;
 }
 
