@@ -219,6 +219,9 @@ static void fold_rise(struct fold *fold, struct fold_controller *controller, dou
         }
     }
     struct fold_decision decision = fold_decide(fold, controller, now);
+    if (!decision.exists) {
+        return; /* a late value of an input that is left out */
+    }
     if (controller->given.exists) {
         decision.raise_only |= controller->given.raise_only;
         if (decision.rung <= controller->given.rung) {

@@ -34,6 +34,7 @@ struct part {
     struct sim_server *server; /* whose log is folded */
     uint64_t epoch;            /* of the newest leader's first tick */
     int64_t epoch_at;          /* true time of that */
+    int64_t epoch_log_ms;      /* and the log's */
     bool followed;             /* there was a leader before */
     bool broken;               /* the log was cut, and no leader has taken it since */
     struct entry_id last;      /* of the log */
@@ -74,6 +75,7 @@ static void part_feed(struct part *part, struct entry_id id, struct dyn_str mess
         part->followed = part->followed || part->epoch != 0;
         part->epoch = epoch;
         part->epoch_at = sim_now();
+        part->epoch_log_ms = (int64_t)id.ms;
         part->broken = false;
     }
     /* Another leader restates the targets in another order. */
@@ -186,8 +188,9 @@ static void values_added(struct part *part, const struct sim_write *write)
 static bool part_is_early(const struct part *part, const struct target *target)
 {
     int64_t heard = fold_heard_since(part->fold, target->controller);
-    int64_t window_us = 2 * fleet.longest_window_ms * SIM_MS;
-    return part->broken || heard == INT64_MAX || sim_now() - part->epoch_at < window_us ||
+    int64_t window_ms = 2 * fleet.longest_window_ms;
+    return part->broken || heard == INT64_MAX || sim_now() - part->epoch_at < window_ms * SIM_MS ||
+           target->log_ms < part->epoch_log_ms + window_ms ||
            target->log_ms < heard + fleet.longest_window_ms;
 }
 

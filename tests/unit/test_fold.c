@@ -345,6 +345,21 @@ START_TEST(with_every_input_ignored_nothing_falls)
 }
 END_TEST
 
+START_TEST(a_late_value_of_an_ignored_input_gives_a_new_leader_nothing)
+{
+    blog_inputs[0].on_outage = CONFIG_IGNORE;
+    run(600, 1200, 901);
+    for (int64_t t = 1200; t < 2400; t++) {
+        tick(t);
+    }
+    epoch++;
+    tick(2400);
+    size_t before = blog_got.count;
+    send_at(2401 * 1000, SERIES_BLOG, 500000, SAMPLE_GOOD, 1500);
+    ck_assert_uint_eq(blog_got.count, before);
+}
+END_TEST
+
 START_TEST(a_fallback_raises_and_never_lowers)
 {
     blog_inputs[0].on_outage = CONFIG_FALLBACK;
@@ -866,6 +881,7 @@ int main(void)
     tcase_add_test(tests, an_outage_is_told_again_each_hour);
     tcase_add_test(tests, ignore_leaves_an_input_out_once_it_is_in_outage);
     tcase_add_test(tests, with_every_input_ignored_nothing_falls);
+    tcase_add_test(tests, a_late_value_of_an_ignored_input_gives_a_new_leader_nothing);
     tcase_add_test(tests, a_fallback_raises_and_never_lowers);
     tcase_add_test(tests, zeros_after_demand_do_not_lower_before_they_are_believed);
     tcase_add_test(tests, a_jump_of_the_clock_ends_coverage);
