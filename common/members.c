@@ -125,6 +125,7 @@ static struct member *member_add(struct members *members, struct dyn_str name)
         members->others = others;
         members->room = room;
     }
+    DYN_ASSERT(members->others != NULL);
     struct member *member = &members->others[members->count++];
     *member = (struct member){.moved_ms = members->now_ms};
     member_name(member, name);

@@ -14,9 +14,12 @@ struct field {
 };
 
 struct cursor {
-    struct cursor_options options; /* its texts are copies */
-    char epoch[LEASE_EPOCH_TEXT];  /* "": not told yet */
-    struct field *fields;          /* changed, or under way */
+    struct cursor_options options; /* without its texts, which are: */
+    char *key;
+    char *lease;
+    char *owner;
+    char epoch[LEASE_EPOCH_TEXT]; /* "": not told yet */
+    struct field *fields;         /* changed, or under way */
     size_t count;
     size_t room;
     uint64_t forgotten;
@@ -31,9 +34,9 @@ struct cursor {
 
 static void cursor_destroy(struct cursor *cursor)
 {
-    free((char *)(uintptr_t)cursor->options.key);
-    free((char *)(uintptr_t)cursor->options.lease);
-    free((char *)(uintptr_t)cursor->options.owner);
+    free(cursor->key);
+    free(cursor->lease);
+    free(cursor->owner);
     free(cursor->fields);
     free(cursor);
 }
@@ -45,11 +48,10 @@ struct cursor *cursor_new(const struct cursor_options *options)
         return NULL;
     }
     cursor->options = *options;
-    cursor->options.key = strdup(options->key);
-    cursor->options.lease = strdup(options->lease);
-    cursor->options.owner = strdup(options->owner);
-    if (cursor->options.key == NULL || cursor->options.lease == NULL ||
-        cursor->options.owner == NULL) {
+    cursor->key = strdup(options->key);
+    cursor->lease = strdup(options->lease);
+    cursor->owner = strdup(options->owner);
+    if (cursor->key == NULL || cursor->lease == NULL || cursor->owner == NULL) {
         cursor_destroy(cursor);
         return NULL;
     }
@@ -90,7 +92,7 @@ static void load_answered(void *arg, dyn_err err, const struct bus_reply *reply)
 dyn_err cursor_load(struct cursor *cursor, cursor_field_fn *field, cursor_done_fn *done, void *arg)
 {
     DYN_ASSERT(!cursor->loading);
-    struct dyn_str argv[] = {DYN_STR("HGETALL"), dyn_str_from(cursor->options.key)};
+    struct dyn_str argv[] = {DYN_STR("HGETALL"), dyn_str_from(cursor->key)};
     dyn_err err = bus_command(*cursor->options.bus, argv, 2, 0, load_answered, cursor);
     if (err == DYN_OK) {
         cursor->field_fn = field;
@@ -200,9 +202,9 @@ static bool fields_send(struct cursor *cursor)
     struct dyn_str argv[8 + 3 * CURSOR_CALL_MAX] = {DYN_STR("FCALL"),
                                                     DYN_STR("dyn_settle"),
                                                     DYN_STR("2"),
-                                                    dyn_str_from(cursor->options.lease),
-                                                    dyn_str_from(cursor->options.key),
-                                                    dyn_str_from(cursor->options.owner),
+                                                    dyn_str_from(cursor->lease),
+                                                    dyn_str_from(cursor->key),
+                                                    dyn_str_from(cursor->owner),
                                                     dyn_str_from(cursor->epoch)};
     char count[16];
     size_t argc = 8;

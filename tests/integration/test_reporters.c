@@ -7,8 +7,10 @@
 #include "common/message.h"
 
 #include <check.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -326,6 +328,77 @@ START_TEST(connections_that_are_cut_repeat_nothing)
 }
 END_TEST
 
+START_TEST(errors_wait_until_the_cursor_of_the_one_before_is_written)
+{
+    configure("");
+    struct program *owner = start();
+    await_ready(owner);
+    events_add(5);
+    check_told(0);
+    (void)support_redis_call(redis, "FUNCTION", "DELETE", "dyn", NULL);
+    events_add(20);
+    pass(300); /* what would have come, had it not to wait, has come */
+    ck_assert_int_le(printed("event=input_outage"), 5 + 1);
+    support_redis_load_functions(redis);
+    check_told(0);
+}
+END_TEST
+
+/* A reporter whose standard output is a pipe that nobody reads yet; its end for reading. */
+static int start_blocked(char *pipe_path, size_t size)
+{
+    char path[512];
+    const char *config = support_file_path(file);
+    (void)snprintf(path, sizeof path, "%s/services/dynosaur-reporter", getenv("DYN_BUILD"));
+    (void)snprintf(pipe_path, size, "%.*s/pipe", (int)(strrchr(config, '/') - config), config);
+    ck_assert_int_eq(mkfifo(pipe_path, 0600), 0);
+    int fd = open(pipe_path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_ge(fcntl(fd, F_SETPIPE_SZ, 4096), 0);
+    const char *argv[] = {"/bin/sh", "-c",   "exec \"$0\" --config \"$1\" --http 0 > \"$2\"",
+                          path,      config, pipe_path,
+                          NULL};
+    lives[lives_count++] = program_start(argv);
+    return fd;
+}
+
+START_TEST(a_delivery_that_takes_its_time_ends_before_the_sink_is_handed_over)
+{
+    static char out[65536];
+    char pipe_path[512];
+    size_t len = 0;
+    configure("");
+    int fd = start_blocked(pipe_path, sizeof pipe_path);
+    struct program *owner = lives[0];
+    program_await(owner, "event=sink_taken");
+    await_ready(owner);
+    struct program *next = start();
+    await_ready(next);
+    events_add(40); /* more than the pipe takes */
+    pass(300);
+    program_signal(owner, SIGTERM);
+    pass(2 * WAIT_MS);
+    ck_assert_int_eq(program_count(next, "event=sink_taken"), 0);
+    for (int i = 0; i < 200; i++) {
+        ssize_t got = read(fd, out + len, sizeof out - 1 - len);
+        len += got > 0 ? (size_t)got : 0;
+        pass(5);
+    }
+    ck_assert_int_eq(program_end(owner), 0);
+    program_await(next, "event=sink_taken");
+    await_told(events_count - 1);
+    for (int n = 0; n < events_count; n++) {
+        char text[32];
+        (void)snprintf(text, sizeof text, "input=e-%d- ", n);
+        const char *first = strstr(out, text);
+        int times = told(n) + (first != NULL) + (first != NULL && strstr(first + 1, text) != NULL);
+        ck_assert_msg(times == 1, "event %d was told %d times", n, times);
+    }
+    (void)close(fd);
+    (void)unlink(pipe_path);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("reporters");
@@ -339,6 +412,8 @@ int main(void)
     tcase_add_test(tests, one_that_comes_is_given_its_share_of_the_sinks);
     tcase_add_test(tests, one_that_was_stopped_delivers_nothing_when_it_wakes);
     tcase_add_test(tests, connections_that_are_cut_repeat_nothing);
+    tcase_add_test(tests, errors_wait_until_the_cursor_of_the_one_before_is_written);
+    tcase_add_test(tests, a_delivery_that_takes_its_time_ends_before_the_sink_is_handed_over);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

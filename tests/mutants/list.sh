@@ -223,6 +223,40 @@ mutant 'members: a stranger must be seen to move' $members unit/test_members \
     '*member = (struct member){.moved_ms = members->now_ms};' \
     '*member = (struct member){.moved_ms = members->now_ms, .alive = true};'
 
+# ---- collectors and reporters: what falls to whom, and when ----
+
+mutant 'collector: only what is ours is read' services/collector/poller.c \
+    integration/test_collectors \
+    'options->owns == NULL || options->owns(options->arg, of.input->series)' 'true'
+mutant 'collector: what was taken over is read at once' services/collector/collector.c \
+    integration/test_collectors \
+    'begins_alone ? SCHEDULE_FIRST_MS : SCHEDULE_TAKEN_MS' 'SCHEDULE_FIRST_MS'
+mutant 'collector: no goodbye is cut off' services/collector/collector.c \
+    integration/test_collectors \
+    '(queued == 0 && !asked)' '(queued == 0)'
+mutant 'schedule: a first reading makes no gap longer than an interval' \
+    services/collector/schedule.c unit/test_schedule \
+    'next > item->started_ms + item->interval_ms && now_ms - half <= apart' 'false'
+mutant 'reporter: nothing is delivered near the deadline' services/reporter/owner.c \
+    integration/test_reporters \
+    'return !place->leaving && leases_may_write(place->owner->leases, place->lease);' \
+    '(void)place;
+    return true;'
+mutant 'reporter: errors wait for the cursor' services/reporter/feed.c \
+    integration/test_reporters \
+    '(!each || cursor_is_clean(feed->cursor))' '(each || !each)'
+mutant 'reporter: what another held begins at its cursor' services/reporter/owner.c \
+    integration/test_reporters \
+    'if (!place->fresh && !grant->own_again) {' 'if (false) {'
+mutant 'reporter: a delivery ends before the sink is handed over' services/reporter/owner.c \
+    integration/test_reporters \
+    'return feed_is_idle(place->feed);' 'return true;'
+mutant 'reporter: what may not be delivered waits' services/reporter/host.c \
+    unit/test_reporter_host \
+    'return !host->draining && host->options.may(host->options.arg);' 'return !host->draining;'
+mutant 'reporter: nor is it buried' services/reporter/host.c unit/test_reporter_host \
+    'if (!host->options.may(host->options.arg)) {' 'if (false) {'
+
 # ---- the Functions: what Redis itself refuses ----
 
 lua=common/dyn.lua
