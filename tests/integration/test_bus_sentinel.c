@@ -229,6 +229,25 @@ START_TEST(a_sentinel_that_is_away_or_knows_an_old_master_is_passed_over)
 }
 END_TEST
 
+START_TEST(a_master_that_lost_its_replicas_is_doubted_and_another_sentinel_asked)
+{
+    struct seen seen = {0};
+    sentinel_start(support_redis_port(primary), 2, NULL);
+    sentinel_start(support_redis_port(replica), 2, NULL);
+    struct bus *bus = bus_open(&seen, &by_sentinel, "redis://host");
+    UNTIL(seen.ready == 1);
+    ck_assert_ptr_nonnull(strstr(support_redis_call(primary, "INFO", "server", NULL), seen.run_id));
+    /* As after a failover that the first Sentinel was parted from. */
+    (void)support_redis_call(replica, "REPLICAOF", "NO", "ONE", NULL);
+    (void)support_redis_call(primary, "CONFIG", "SET", "min-replicas-to-write", "1", NULL);
+    ck_assert_int_eq(bus_add(bus, "s", DYN_STR("x"), 0, on_answer, &seen), DYN_OK);
+    UNTIL(seen.ready == 2);
+    ck_assert_uint_eq(seen.answers[DYN_REFUSED], 1);
+    ck_assert_ptr_nonnull(strstr(support_redis_call(replica, "INFO", "server", NULL), seen.run_id));
+    bus_free(bus);
+}
+END_TEST
+
 START_TEST(what_each_sentinel_said_is_told_when_none_leads_to_a_master)
 {
     struct seen seen = {0};
@@ -359,6 +378,7 @@ int main(void)
     tcase_add_test(tests, a_failover_is_followed_and_what_no_replica_has_is_not_kept);
     tcase_add_test(tests, a_reader_finds_the_master_too);
     tcase_add_test(tests, a_sentinel_that_is_away_or_knows_an_old_master_is_passed_over);
+    tcase_add_test(tests, a_master_that_lost_its_replicas_is_doubted_and_another_sentinel_asked);
     tcase_add_test(tests, what_each_sentinel_said_is_told_when_none_leads_to_a_master);
     tcase_add_test(tests, a_sentinel_that_hangs_costs_about_a_second);
     tcase_add_test(tests, sentinels_may_want_a_password);
