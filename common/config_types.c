@@ -312,7 +312,7 @@ static const struct config_type types_source[] = {
      "users_per_dyno",
      100,
      "active users",
-     true},
+     false},
     {CONFIG_SOURCE,
      "new_relic",
      {"NewRelicInputPlugin", "NewRelicPlugin"},

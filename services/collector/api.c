@@ -34,6 +34,11 @@ static struct dyn_str url_host(struct dyn_str url)
 void api_init(struct api *api, struct source_host *host, struct dyn_str url)
 {
     *api = (struct api){.host = host};
+    api_name(api, url);
+}
+
+void api_name(struct api *api, struct dyn_str url)
+{
     dyn_str_copy(api->name, sizeof api->name, url.len > 0 ? url_host(url) : url);
 }
 
@@ -90,6 +95,12 @@ static int64_t wait_grown_ms(struct api *api, int64_t first_ms)
     return wait_ms < API_WAIT_MAX_S * 1000 ? wait_ms : API_WAIT_MAX_S * 1000;
 }
 
+void api_wait_longer(struct api *api, const char *why)
+{
+    int64_t first_ms = api->error_wait_ms > 0 ? api->error_wait_ms : API_WAIT_MIN_S * 1000LL;
+    api_wait(api, wait_grown_ms(api, first_ms), why);
+}
+
 static void refusal_wait(struct api *api, const struct api_answer *answer, const char *words)
 {
     int64_t wait_s = 0;
@@ -102,7 +113,7 @@ static void refusal_wait(struct api *api, const struct api_answer *answer, const
     } else if (answer->status == 503 && told) {
         api_wait(api, wait_s * 1000, why);
     } else if (answer->status >= 500 && api->error_wait_ms > 0) {
-        api_wait(api, wait_grown_ms(api, api->error_wait_ms), why);
+        api_wait_longer(api, why);
     }
 }
 

@@ -68,6 +68,8 @@ struct api_request {
 
 /** `url` says what the reasons call it: its host, nothing else of it. */
 void api_init(struct api *api, struct source_host *host, struct dyn_str url);
+/** Call it by the host of this URL from now on. */
+void api_name(struct api *api, struct dyn_str url);
 /** Words of the server that hold this, or a good part of it, are shown without. */
 void api_hide(struct api *api, struct dyn_str secret);
 
@@ -83,6 +85,8 @@ bool api_read(struct api *api, const struct api_answer *answer);
 void api_refuse(struct api *api, const struct api_answer *answer);
 /** Ask no more for so long; why, in words for people. */
 void api_wait(struct api *api, int64_t wait_ms, const char *why);
+/** The same, for error_wait_ms or API_WAIT_MIN_S, twice as long each time in a row. */
+void api_wait_longer(struct api *api, const char *why);
 /** Tell the host a number; the server is well again. */
 void api_good(struct api *api, double value);
 /** Tell the host why there is none, in words of ours. */

@@ -98,14 +98,16 @@ static struct dyn_str text_at(json_t *json, const char *pointer)
 void api_answer_words(const struct api *api, const struct api_answer *answer,
                       char out[static API_WORDS_MAX + 1])
 {
-    /* Where APIs say what is wrong: a short name, and a sentence. The first that has a sentence. */
+    /* Where APIs say what is wrong: a short name, if it has a place, and a sentence. The first of
+     * which all is there. */
     static const char *const places[][2] = {
-        {"/errorType", "/error"},         /* Prometheus */
-        {"/error", "/error_description"}, /* OAuth */
-        {"/error/title", "/error/messages/0"},
+        {"/errorType", "/error"},              /* Prometheus */
+        {"/error", "/error_description"},      /* OAuth */
+        {"/error/title", "/error/messages/0"}, /* New Relic */
+        {NULL, "/error/title"},
         {"/error/status", "/error/message"}, /* Google */
-        {NULL, "/error/title"},              /* New Relic */
-        {NULL, "/errors/0/message"},         /* GraphQL */
+        {NULL, "/error/message"},
+        {NULL, "/errors/0/message"}, /* GraphQL */
         {NULL, "/error"},
         {NULL, "/message"},
     };
@@ -114,7 +116,7 @@ void api_answer_words(const struct api *api, const struct api_answer *answer,
     for (size_t i = 0; i < sizeof places / sizeof places[0] && answer->json != NULL; i++) {
         struct dyn_str name = text_at(answer->json, places[i][0]);
         struct dyn_str words = text_at(answer->json, places[i][1]);
-        if (words.len == 0) {
+        if (words.len == 0 || (places[i][0] != NULL && name.len == 0)) {
             continue;
         }
         (void)snprintf(raw, sizeof raw, DYN_STR_FMT "%s" DYN_STR_FMT, DYN_STR_ARG(name),

@@ -1,8 +1,9 @@
 #include "collector/sources.h"
 
 static const struct source_ops *const sources[] = {
-    &source_sine,      &source_random,     &source_csv,      &source_exec,
-    &source_http_json, &source_prometheus, &source_hirefire, &source_new_relic,
+    &source_sine,     &source_random,    &source_csv,
+    &source_exec,     &source_http_json, &source_prometheus,
+    &source_hirefire, &source_new_relic, &source_google_analytics,
 };
 
 const struct source_ops *source_find(const char *name)

@@ -15,5 +15,6 @@ extern const struct source_ops source_http_json;
 extern const struct source_ops source_prometheus;
 extern const struct source_ops source_hirefire;
 extern const struct source_ops source_new_relic;
+extern const struct source_ops source_google_analytics;
 
 #endif

@@ -23,6 +23,7 @@ static vendor_fn *const vendors[] = {
     prometheus_serve,
     hirefire_serve,
     new_relic_serve,
+    google_serve,
 };
 
 struct upload {
@@ -130,6 +131,9 @@ static bool told_answer(struct ask *ask, struct reply *reply)
         reply_text(reply, status > 0 ? (unsigned)status : 200, "application/json",
                    text != NULL ? text : "");
         reply->headers = json_incref(json_object_get(told, "headers"));
+        if (status >= 500) {
+            google_note_error(ask);
+        }
         if (times != NULL && json_integer_value(times) <= 1) {
             json_array_remove(answers, i);
         } else if (times != NULL) {
@@ -146,6 +150,7 @@ static void request_answer(struct ask *ask, struct reply *reply)
         return;
     }
     request_note(ask);
+    google_note_request(ask);
     if (told_answer(ask, reply)) {
         return;
     }

@@ -21,6 +21,7 @@ struct fake {
     json_t *violations; /* the same */
     json_t *answers;    /* what is said instead of the truth */
     json_int_t advance_ms;
+    int64_t google_error_ms; /* when it last answered 5xx */
 };
 
 struct ask {
@@ -46,6 +47,11 @@ typedef bool vendor_fn(struct ask *ask, struct reply *reply);
 vendor_fn prometheus_serve;
 vendor_fn hirefire_serve;
 vendor_fn new_relic_serve;
+vendor_fn google_serve;
+
+/** A 5xx was said instead of the truth; and: a request has come. */
+void google_note_error(struct ask *ask);
+void google_note_request(struct ask *ask);
 
 /** The vendor's part of the world, an empty object when there is none; borrowed. */
 json_t *vendor_state(const struct ask *ask, const char *vendor);

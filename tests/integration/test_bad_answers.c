@@ -5,6 +5,7 @@
  */
 #include "common/clock.h"
 #include "tests/integration/support_input.h"
+#include "tests/integration/support_key.h"
 #include "tests/integration/support_script_server.h"
 
 #include <check.h>
@@ -46,13 +47,29 @@ static const struct plugin {
      .keys = "type: new_relic, api_url: \"http://127.0.0.1:%d\", key: NRAK-" SECRET
              ", account_id: 7, nrql: SELECT 1",
      .body = "{\"data\":{\"actor\":{\"account\":{\"nrql\":{\"results\":[{\"calls\":%s}]}}}}}"},
+    {.name = "google_analytics",
+     .keys = "type: google_analytics, api_url: \"http://127.0.0.1:%d\", client_email: a@b.c, "
+             "token_url: \"http://127.0.0.1:%d/token\", key: \"${GA_KEY}\", property_id: 7",
+     .body = "{\"kind\":\"analyticsData#runRealtimeReport\",\"metricHeaders\":[{\"name\":"
+             "\"activeUsers\"}],\"rows\":[{\"metricValues\":[{\"value\":%s}]}]}",
+     .quoted = true},
+    {.name = "google_analytics (view)",
+     .keys = "type: google_analytics, api_url: \"http://127.0.0.1:%d\", client_email: a@b.c, "
+             "token_url: \"http://127.0.0.1:%d/token\", key: \"${GA_KEY}\", analytics_view_id: 7",
+     .body = "{\"kind\":\"analytics#realtimeData\",\"totalResults\":1,\"rows\":[[%s]]}",
+     .quoted = true},
 };
 #define PLUGINS ((int)(sizeof plugins / sizeof plugins[0]))
+
+static const char token_answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 89\r\n\r\n"
+                                   "{\"access_token\":\"" SECRET "\",\"expires_in\":3599,"
+                                   "\"token_type\":\"Bearer\"}";
 
 static void setup(void)
 {
     memset(&server, 0, sizeof server);
     script_server_start(&server);
+    script_server_say(&server, "/token", token_answer);
     input_setup();
 }
 
@@ -374,6 +391,11 @@ END_TEST
 
 int main(void)
 {
+    static struct support_key key;
+    support_key_make(&key);
+    if (setenv("GA_KEY", key.private_line, 1) != 0) {
+        return EXIT_FAILURE;
+    }
     Suite *suite = suite_create("bad_answers");
     TCase *all = tcase_create("all");
     tcase_add_checked_fixture(all, setup, teardown);
