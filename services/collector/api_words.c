@@ -54,9 +54,10 @@ static size_t text_clean(struct dyn_str text, char *out, size_t size)
     for (size_t i = 0; i < text.len && len < size; i++) {
         unsigned char c = (unsigned char)text.ptr[i];
         bool blank = c <= ' ' || c == 0x7f;
-        if (!blank) {
-            char shown = c < 0x80 ? text.ptr[i] : '?';
-            out[len++] = shown;
+        if (c > 0x7f) {
+            out[len++] = '?';
+        } else if (!blank) {
+            out[len++] = text.ptr[i];
         } else if (len > 0 && out[len - 1] != ' ') {
             out[len++] = ' ';
         }

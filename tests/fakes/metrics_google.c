@@ -30,7 +30,7 @@ static int digit_of(char c)
 
 static struct part part_decode(const char *text, size_t len)
 {
-    struct part part = {calloc(1, len + 1), 0};
+    struct part part = {calloc(len + 4, 1), 0};
     unsigned bits = 0;
     unsigned held = 0;
     for (size_t i = 0; i < len; i++) {
