@@ -268,8 +268,9 @@ static bool seeds_run(const struct options *options, struct totals *totals)
 static void times_print(const char *what, const struct audit_times *times)
 {
     static const char *const names[FAILOVERS] = {
-        "estimator, to its next publication", "actuator, to its next request",
-        "actuator, to its next write", "collector, to its next poll of an input"};
+        "estimator, to its next publication", "actuator, to the lease's next holder",
+        "actuator, to its next request", "actuator, to its next write",
+        "collector, to its next poll of an input"};
     for (int kind = 0; kind < FAILOVERS; kind++) {
         if (times[kind].count > 0) {
             (void)printf("  %s %-40s worst %6.1f s, mean %5.1f s, %u times\n", what, names[kind],

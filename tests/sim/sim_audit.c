@@ -113,8 +113,11 @@ static void redis_wrote(void *arg, const struct sim_write *write)
 static void source_told(void *arg, size_t input, uint64_t process, bool good, double value)
 {
     (void)arg;
+    (void)value;
     audit.counts.polls++;
-    audit_demand_polled(input, process, good, value);
+    if (good) {
+        audit_writers_polled(input, process);
+    }
 }
 
 static void request_sent(void *arg, const struct sim_exchange *exchange)

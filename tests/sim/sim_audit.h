@@ -29,6 +29,7 @@ uint64_t audit_hash(void);
 /* From the death of whoever held something to its successor's first good deed; ms, -1: none. */
 enum audit_failover {
     FAILOVER_ESTIMATOR, /* to the next target or mark published */
+    FAILOVER_TAKEN,     /* of an actuator, to the next taking of the account's lease */
     FAILOVER_ACTUATOR,  /* to the next request to Heroku for the account */
     FAILOVER_WRITE,     /* to its next write */
     FAILOVER_COLLECTOR, /* to the next good poll of each of its inputs */

@@ -58,14 +58,6 @@ void audit_demand_human(size_t app)
     seen.human_at[app] = sim_now();
 }
 
-void audit_demand_polled(size_t input, uint64_t process, bool good, double value)
-{
-    (void)input;
-    (void)process;
-    (void)good;
-    (void)value;
-}
-
 int64_t audit_demand_heard(size_t input)
 {
     return seen.inputs[input].heard;
@@ -74,7 +66,7 @@ int64_t audit_demand_heard(size_t input)
 void audit_demand_sample(size_t input, int64_t at, double value, const struct sim_write *write)
 {
     struct input_seen *in = &seen.inputs[input];
-    if (demand_told(input, write->process, value) == NULL) {
+    if (demand_told(input, write->process, value, at) == NULL) {
         audit_broken("I1", "%s stores %.0f for %s, which no source told it", write->name, value,
                      fleet.inputs[input].name);
     }

@@ -28,7 +28,6 @@ int audit_partition_of(struct dyn_str key, const char *name);
 void audit_demand_begin(void);
 void audit_demand_end(void);
 void audit_demand_sample(size_t input, int64_t at, double value, const struct sim_write *write);
-void audit_demand_polled(size_t input, uint64_t process, bool good, double value);
 void audit_demand_human(size_t app);
 void audit_demand_sent(const struct sim_exchange *exchange);
 /** When the input's last good sample in time was stored; -1: never. */
@@ -41,6 +40,7 @@ void audit_writers_begin(void);
 void audit_writers_write(const struct sim_write *write);
 void audit_writers_sent(const struct sim_exchange *exchange);
 void audit_writers_note(const struct heroku_note *note);
+void audit_writers_polled(size_t input, uint64_t process);
 void audit_writers_gone(const struct fleet_slot *slot, uint64_t process);
 void audit_writers_finish(void);
 

@@ -17,7 +17,9 @@
 #define FOLDED_US (15 * SIM_S) /* an entry is folded within that, where all is well */
 #define BATCH_US (40 * SIM_S)  /* twice the longest interval */
 #define MARK_US (14 * SIM_S)   /* a batch is marked within that, also over a slow link */
-#define TELL_US (60 * SIM_S)   /* a loss is told within that, once all is well */
+#define HEARD_US (15 * SIM_S)  /* an answer is heard by then, or was given up */
+#define STORED_US SIM_MINUTE
+#define TELL_US (60 * SIM_S) /* a loss is told within that, once all is well */
 
 struct given {
     struct entry_id decided;
@@ -51,6 +53,7 @@ static struct {
     struct part parts[DYN_PARTITIONS_MAX];
     struct pack_reader *reader;
     struct dyn_buf bytes;
+    bool lost_told; /* some collector said that it dropped what nobody wants any more */
 } logs;
 
 /* ---- the fold ---- */
@@ -283,6 +286,7 @@ void audit_log_write(const struct sim_write *write)
 
 void audit_log_event(const struct event *event)
 {
+    logs.lost_told = logs.lost_told || dyn_str_is(event->code, "samples_lost");
     if (dyn_str_is(event->code, "log_break") || dyn_str_is(event->code, "samples_lost")) {
         for (uint32_t n = 0; n < fleet.partitions; n++) {
             char words[32];
@@ -329,8 +333,38 @@ void audit_log_look(void)
     }
 }
 
+static bool process_lives(uint64_t id)
+{
+    for (struct sim_process *process = sim_process_first(); process != NULL;
+         process = sim_process_next(process)) {
+        if (sim_process_id(process) == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What a collector heard, and lives to store, is stored, or told as lost. */
+static void polls_judge(size_t input)
+{
+    const struct demand_poll *poll = NULL;
+    for (size_t i = 0; (poll = demand_poll_at(input, i)) != NULL; i++) {
+        bool heard = !faults_touched_by(AREA_NETWORK | AREA_PROCESS, poll->process, poll->at,
+                                        poll->at + HEARD_US);
+        if (!poll->stored && heard && sim_now() - poll->at > STORED_US && !logs.lost_told &&
+            process_lives(poll->process)) {
+            audit_broken("I3", "%s said %.0f at %.1f s, and that was never stored",
+                         fleet.inputs[input].name, poll->value, (double)poll->at / (double)SIM_S);
+            return;
+        }
+    }
+}
+
 void audit_log_finish(void)
 {
+    for (size_t i = 0; i < fleet.inputs_count; i++) {
+        polls_judge(i);
+    }
     for (uint32_t n = 0; n < fleet.partitions; n++) {
         const struct part *part = &logs.parts[n];
         if (faults_log_stands_until() == 0 && part->last_batch_at != 0 &&

@@ -36,6 +36,7 @@ static struct {
     struct holder holders[FLEET_ACCOUNTS_MAX];
     int64_t destroyed; /* when leases were lost last; -DESTROYED_US: never */
     struct doer leaders[DYN_PARTITIONS_MAX];
+    struct doer takers[FLEET_ACCOUNTS_MAX];
     struct doer askers[FLEET_ACCOUNTS_MAX];
     struct doer writers[FLEET_ACCOUNTS_MAX];
     struct doer pollers[DEMAND_INPUTS_MAX];
@@ -83,6 +84,7 @@ void audit_writers_gone(const struct fleet_slot *slot, uint64_t process)
         doer_died(&who.leaders[i], process);
     }
     for (size_t i = 0; i < FLEET_ACCOUNTS_MAX; i++) {
+        doer_died(&who.takers[i], process);
         doer_died(&who.askers[i], process);
         doer_died(&who.writers[i], process);
     }
@@ -163,6 +165,7 @@ void audit_writers_write(const struct sim_write *write)
     size_t account = account_of_key(write->key);
     if (account != SIZE_MAX && write->kind == SIM_WRITE_SET && dyn_str_is(write->field, "owner")) {
         struct holder *holder = &who.holders[account];
+        doer_did(&who.takers[account], write->process, write->name, FAILOVER_TAKEN);
         *holder = (struct holder){.process = write->process, .since = sim_now()};
         (void)snprintf(holder->name, sizeof holder->name, "%s", write->name);
     }
@@ -263,6 +266,11 @@ void audit_writers_note(const struct heroku_note *note)
     if (note->kind == HEROKU_NOTE_APPLIED) {
         write_done(note);
     }
+}
+
+void audit_writers_polled(size_t input, uint64_t process)
+{
+    doer_did(&who.pollers[input], process, fleet.inputs[input].name, FAILOVER_COLLECTOR);
 }
 
 void audit_writers_finish(void)

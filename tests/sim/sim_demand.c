@@ -168,15 +168,27 @@ const char *demand_fault_text(enum demand_fault fault)
     return texts[fault];
 }
 
-const struct demand_poll *demand_told(size_t input, uint64_t process, double value)
+static struct demand_poll *poll_at(struct source *source, size_t index)
 {
-    const struct source *source = &demand.sources[input];
     size_t kept = source->polls_count < DEMAND_POLLS_KEPT ? source->polls_count : DEMAND_POLLS_KEPT;
-    for (size_t back = 1; back <= kept; back++) {
-        const struct demand_poll *poll =
-            &source->polls[(source->polls_count - back) % DEMAND_POLLS_KEPT];
+    return index < kept ? &source->polls[(source->polls_count - 1 - index) % DEMAND_POLLS_KEPT]
+                        : NULL;
+}
+
+const struct demand_poll *demand_poll_at(size_t input, size_t index)
+{
+    return poll_at(&demand.sources[input], index);
+}
+
+const struct demand_poll *demand_told(size_t input, uint64_t process, double value, int64_t at)
+{
+    struct source *source = &demand.sources[input];
+    struct demand_poll *poll = NULL;
+    for (size_t i = 0; (poll = poll_at(source, i)) != NULL; i++) {
         /* Whole numbers, which a double holds exactly. */
-        if (poll->process == process && poll->value >= value && poll->value <= value) {
+        if (poll->process == process && poll->at <= at + SIM_S && poll->value >= value &&
+            poll->value <= value) {
+            poll->stored = true;
             return poll;
         }
     }
@@ -210,7 +222,7 @@ static void source_answer(void *arg)
     if (good) {
         (void)snprintf(text, sizeof text, "{\"data\":{\"value\":%.0f}}", value);
         source->polls[source->polls_count++ % DEMAND_POLLS_KEPT] =
-            (struct demand_poll){sim_now(), exchange->process, value};
+            (struct demand_poll){sim_now(), exchange->process, value, false};
         source->polled_at = sim_now();
     } else {
         (void)snprintf(text, sizeof text, "%s",

@@ -38,10 +38,13 @@ struct demand_poll {
     int64_t at; /* when the answer left */
     uint64_t process;
     double value;
+    bool stored; /* Redis was given it */
 };
-/** The newest good answer to `process` before `before`, with that value, of the last
- *  DEMAND_POLLS_KEPT; NULL: it was never told that. */
-const struct demand_poll *demand_told(size_t input, uint64_t process, double value);
+/** The good answer to `process` with that value that left last before `at`, of the last
+ *  DEMAND_POLLS_KEPT; NULL: it was never told that. It counts as stored from then on. */
+const struct demand_poll *demand_told(size_t input, uint64_t process, double value, int64_t at);
+/** The index-th newest good answer of those that are kept; NULL beyond the last. */
+const struct demand_poll *demand_poll_at(size_t input, size_t index);
 /** When anybody last asked that input, and got a number; -1: never. */
 int64_t demand_polled_at(size_t input);
 /** Called with every answer that is sent. `good`: it holds a number. */
