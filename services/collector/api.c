@@ -295,6 +295,15 @@ dyn_err api_secret_resolve(struct api *api, const struct config_value *option, s
     return DYN_OK;
 }
 
+void api_base(struct dyn_buf *out, const struct config_value *option, const char *otherwise)
+{
+    struct dyn_str text = dyn_str_from(option->given ? option->as.s : otherwise);
+    while (text.len > 0 && text.ptr[text.len - 1] == '/') {
+        text.len--;
+    }
+    (void)dyn_buf_add_str(out, text);
+}
+
 void api_encode(struct dyn_buf *out, struct dyn_str text)
 {
     for (size_t i = 0; i < text.len; i++) {

@@ -112,6 +112,9 @@ void api_headers_fini(struct api_headers *headers);
 DYN_NODISCARD dyn_err api_secret_resolve(struct api *api, const struct config_value *option,
                                          struct dyn_buf *out, struct dyn_error *error);
 
+/** Append the base of an API: what the option says if it is given, without / at its end. */
+void api_base(struct dyn_buf *out, const struct config_value *option, const char *otherwise);
+
 /** Append percent-encoded: all but letters, digits, - . _ ~. */
 void api_encode(struct dyn_buf *out, struct dyn_str text);
 

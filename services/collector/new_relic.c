@@ -7,16 +7,10 @@
 
 void new_relic_base(const struct config_options *options, struct dyn_buf *out)
 {
-    const struct config_value *url = config_option(options, "api_url");
     const char *region = config_option(options, "region")->as.s;
-    const char *base = url->given                  ? url->as.s
-                       : strcmp(region, "eu") == 0 ? "https://api.eu.newrelic.com"
-                                                   : "https://api.newrelic.com";
-    struct dyn_str text = dyn_str_from(base);
-    while (text.len > 0 && text.ptr[text.len - 1] == '/') {
-        text.len--;
-    }
-    (void)dyn_buf_add_str(out, text);
+    api_base(out, config_option(options, "api_url"),
+             strcmp(region, "eu") == 0 ? "https://api.eu.newrelic.com"
+                                       : "https://api.newrelic.com");
 }
 
 const char *new_relic_key_header(struct dyn_str key)

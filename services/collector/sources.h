@@ -16,5 +16,10 @@ extern const struct source_ops source_prometheus;
 extern const struct source_ops source_hirefire;
 extern const struct source_ops source_new_relic;
 extern const struct source_ops source_google_analytics;
+extern const struct source_ops source_papertrail;
+extern const struct source_ops source_rediscloud_memory;
+extern const struct source_ops source_rediscloud_connections;
+extern const struct source_ops source_rediscloud_random;
+extern const struct source_ops source_papertrail_random;
 
 #endif

@@ -48,6 +48,7 @@ vendor_fn prometheus_serve;
 vendor_fn hirefire_serve;
 vendor_fn new_relic_serve;
 vendor_fn google_serve;
+vendor_fn papertrail_serve;
 
 /** A 5xx was said instead of the truth; and: a request has come. */
 void google_note_error(struct ask *ask);

@@ -96,9 +96,14 @@ const char *input_refused(const char *format, ...)
     return refusal;
 }
 
-const char *input_warned(void)
+bool input_warns(const char *words)
 {
-    return config->warnings_count > 0 ? config->warnings[0] : "";
+    for (size_t i = 0; i < config->warnings_count; i++) {
+        if (strstr(config->warnings[i], words) != NULL) {
+            return true;
+        }
+    }
+    return false;
 }
 
 const char *input_disabled(void)

@@ -23,8 +23,8 @@ void input_teardown(void);
 void input_configure(const char *format, ...) DYN_PRINTF(1, 2);
 /** The words of a configuration that is refused; fails the test when it is not. */
 const char *input_refused(const char *format, ...) DYN_PRINTF(1, 2);
-/** What `check` warns of; "" when of nothing. */
-const char *input_warned(void);
+/** Whether `check` warns in words that hold this; "" is in all. */
+bool input_warns(const char *words);
 const char *input_disabled(void); /* why; NULL when it is not */
 
 /** One reading, awaited; fails the test when no sample comes within 20 s. */

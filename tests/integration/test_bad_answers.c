@@ -15,6 +15,8 @@
 #define TEXT_MAX_BYTES 4096
 
 static struct script_server server;
+static char *kept[128]; /* answers made */
+static size_t kept_count;
 
 /* A source, how it is configured (%d: the server's port), and its good answer; %s is the number,
  * @-180 the time of 180 s ago. */
@@ -58,6 +60,17 @@ static const struct plugin {
              "token_url: \"http://127.0.0.1:%d/token\", key: \"${GA_KEY}\", analytics_view_id: 7",
      .body = "{\"kind\":\"analytics#realtimeData\",\"totalResults\":1,\"rows\":[[%s]]}",
      .quoted = true},
+    {.name = "papertrail",
+     .keys = "type: papertrail, api_url: \"http://127.0.0.1:%d\", papertrail_api_key: " SECRET
+             ", per_resource: 1",
+     .body = "{\"log_data_transfer_used\":%s,\"log_data_transfer_plan_limit\":10485760}",
+     .lenient = true},
+    {.name = "rediscloud_memory",
+     .keys = "type: rediscloud_memory, api_url: \"http://127.0.0.1:%d\", new_relic_api_key: " SECRET
+             ", component_id: 7, per_resource: 1",
+     .body = "{\"metric_data\":{\"metrics\":[{\"name\":\"Component/redis/Used memory[megabytes]\","
+             "\"timeslices\":[{\"from\":\"@-180\",\"to\":\"@-120\",\"values\":"
+             "{\"average_value\":%s}}]}]}}"},
 };
 #define PLUGINS ((int)(sizeof plugins / sizeof plugins[0]))
 
@@ -89,15 +102,17 @@ static void plugin_configure(const struct plugin *plugin)
     ck_assert_msg(input_disabled() == NULL, "%s: %s", plugin->name, input_disabled());
 }
 
-/* A whole answer, kept until the test's process ends. */
+/* A whole answer, kept until the test ends: the server may still be sending it. */
 static const char *answer_make(const char *status, const char *headers, const char *body)
 {
     char *text = NULL;
+    ck_assert_uint_lt(kept_count, sizeof kept / sizeof kept[0]);
     ck_assert_int_gt(asprintf(&text,
                               "HTTP/1.1 %s\r\nContent-Type: application/json\r\n%s"
                               "Content-Length: %zu\r\n\r\n%s",
                               status, headers, strlen(body), body),
                      0);
+    kept[kept_count++] = text;
     return text;
 }
 

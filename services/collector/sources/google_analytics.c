@@ -82,17 +82,11 @@ static dyn_err key_load(struct google *source, const struct config_options *opti
 
 static void url_make(struct google *source, const struct config_options *options)
 {
-    const struct config_value *base = config_option(options, "api_url");
     const struct config_value *property = config_option(options, "property_id");
     const char *view = config_option(options, "analytics_view_id")->as.s;
     source->ga4 = property->given;
-    struct dyn_str text = dyn_str_from(base->given   ? base->as.s
-                                       : source->ga4 ? "https://analyticsdata.googleapis.com"
-                                                     : "https://www.googleapis.com");
-    while (text.len > 0 && text.ptr[text.len - 1] == '/') {
-        text.len--;
-    }
-    (void)dyn_buf_add_str(&source->url, text);
+    api_base(&source->url, config_option(options, "api_url"),
+             source->ga4 ? "https://analyticsdata.googleapis.com" : "https://www.googleapis.com");
     if (source->ga4) {
         (void)dyn_buf_addf(&source->url, "/v1beta/properties/%s:runRealtimeReport", property->as.s);
     } else {

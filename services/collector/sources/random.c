@@ -1,9 +1,13 @@
-/* random: a walk that begins between 45 and 54 and goes at most 9 up or down; a seed repeats it. */
+/*
+ * random: a walk that begins between 45 and 54 and goes at most 9 up or down; a seed repeats it.
+ * rediscloud_random and papertrail_random: the same as so many megabytes, and so many MiB in bytes.
+ */
 #include "collector/sources.h"
 
 struct walk {
     uint64_t bits;
     int64_t value;
+    double scale; /* of what is told; 0: 1 */
     bool begun;
 };
 
@@ -27,6 +31,20 @@ static dyn_err walk_init(void *state, struct source_host *host, struct dyn_error
     return DYN_OK;
 }
 
+static dyn_err memory_init(void *state, struct source_host *host, struct dyn_error *error)
+{
+    struct walk *walk = state;
+    walk->scale = 2; /* over the sizes of several plans */
+    return walk_init(state, host, error);
+}
+
+static dyn_err volume_init(void *state, struct source_host *host, struct dyn_error *error)
+{
+    struct walk *walk = state;
+    walk->scale = 1024 * 1024;
+    return walk_init(state, host, error);
+}
+
 static void walk_poll(void *state, struct source_host *host, int64_t now_ms, int64_t wall_ms)
 {
     struct walk *walk = state;
@@ -41,12 +59,26 @@ static void walk_poll(void *state, struct source_host *host, int64_t now_ms, int
     if (walk->value < 0) {
         walk->value = 0;
     }
-    source_good(host, (double)walk->value);
+    source_good(host, (double)walk->value * (walk->scale > 0 ? walk->scale : 1));
 }
 
 const struct source_ops source_random = {
     .name = "random",
     .state_size = sizeof(struct walk),
     .init = walk_init,
+    .poll = walk_poll,
+};
+
+const struct source_ops source_rediscloud_random = {
+    .name = "rediscloud_random",
+    .state_size = sizeof(struct walk),
+    .init = memory_init,
+    .poll = walk_poll,
+};
+
+const struct source_ops source_papertrail_random = {
+    .name = "papertrail_random",
+    .state_size = sizeof(struct walk),
+    .init = volume_init,
     .poll = walk_poll,
 };
