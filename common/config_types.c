@@ -421,6 +421,14 @@ static const struct config_type types_controller[] = {
 
 /* ---- sinks ---- */
 
+static const char *const choices_actions[] = {"all", "failed", "none", NULL};
+
+#define FIELD_ACTIONS(which)                                                                  \
+    {                                                                                         \
+        .key = "actions", .type = CONFIG_ENUM, .choices = choices_actions, .fallback = which, \
+        .help = "which changes of dynos and plans are told beside the errors"                 \
+    }
+
 static const struct config_field fields_librato[] = {
     {.key = "api_email", .type = CONFIG_STRING, .required = true, .help = "of the account"},
     {.key = "api_key", .type = CONFIG_SECRET, .required = true, .help = "of the account"},
@@ -466,17 +474,29 @@ static const struct config_field fields_ses[] = {
 static const struct config_field fields_webhook[] = {
     {.key = "url", .type = CONFIG_SECRET, .required = true, .help = "where to POST"},
     {.key = "secret", .type = CONFIG_SECRET, .help = "signs the body with HMAC-SHA256"},
-    {.key = "headers", .type = CONFIG_HEADERS, .help = "request headers; values are secrets"},
+    FIELD_HEADERS,
+    FIELD_ACTIONS("all"),
+    FIELD_TIMEOUT,
+    FIELD_ALLOW_HTTP,
     {.key = NULL},
 };
 
 static const struct config_field fields_slack[] = {
-    {.key = "url", .type = CONFIG_SECRET, .required = true, .help = "incoming webhook"},
+    {.key = "url", .type = CONFIG_SECRET, .required = true, .help = "of the incoming webhook"},
+    FIELD_ACTIONS("failed"),
+    FIELD_TIMEOUT,
+    FIELD_ALLOW_HTTP,
     {.key = NULL},
 };
 
 static const struct config_field fields_pagerduty[] = {
-    {.key = "routing_key", .type = CONFIG_SECRET, .required = true, .help = "of the integration"},
+    {.key = "routing_key",
+     .type = CONFIG_SECRET,
+     .required = true,
+     .help = "integration key, 32 characters"},
+    FIELD_API_URL,
+    FIELD_TIMEOUT,
+    FIELD_ALLOW_HTTP,
     {.key = NULL},
 };
 
@@ -484,9 +504,9 @@ static const struct config_type types_errors[] = {
     {CONFIG_ERRORS, "console", {"Console"}, fields_none, NULL, 0, "one line an error", false},
     {CONFIG_ERRORS, "bugsnag", {"Bugsnag"}, fields_bugsnag, NULL, 0, "Bugsnag", true},
     {CONFIG_ERRORS, "ses", {"Ses", "SES"}, fields_ses, NULL, 0, "e-mail by Amazon SES", true},
-    {CONFIG_ERRORS, "webhook", {NULL}, fields_webhook, NULL, 0, "signed JSON by POST", true},
-    {CONFIG_ERRORS, "slack", {"Slack"}, fields_slack, NULL, 0, "a Slack channel", true},
-    {CONFIG_ERRORS, "pagerduty", {"PagerDuty"}, fields_pagerduty, NULL, 0, "PagerDuty", true},
+    {CONFIG_ERRORS, "webhook", {NULL}, fields_webhook, NULL, 0, "signed JSON by POST", false},
+    {CONFIG_ERRORS, "slack", {"Slack"}, fields_slack, NULL, 0, "a Slack channel", false},
+    {CONFIG_ERRORS, "pagerduty", {"PagerDuty"}, fields_pagerduty, NULL, 0, "PagerDuty", false},
     {.name = NULL},
 };
 

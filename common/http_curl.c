@@ -234,6 +234,15 @@ static struct http_easy *easy_take(struct http_client *client)
     return easy;
 }
 
+/* Unset again for requests that are not signed: curl's handles are used over and over. */
+static bool easy_set_signature(CURL *curl, const struct http_transfer *transfer)
+{
+    return curl_easy_setopt(curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_AWS_SIGV4, transfer->sigv4) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_USERNAME, transfer->user) == CURLE_OK &&
+           curl_easy_setopt(curl, CURLOPT_PASSWORD, transfer->password) == CURLE_OK;
+}
+
 static bool easy_set_request(struct http_easy *easy, struct http_transfer *transfer,
                              int64_t left_ms)
 {
@@ -245,7 +254,8 @@ static bool easy_set_request(struct http_easy *easy, struct http_transfer *trans
         easy->lines[i].next = i + 1 < transfer->lines_count ? &easy->lines[i + 1] : NULL;
     }
     /* The kind comes after the fields, which would make a POST of it. */
-    return curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)transfer->body_len) ==
+    return easy_set_signature(curl, transfer) &&
+           curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)transfer->body_len) ==
                CURLE_OK &&
            curl_easy_setopt(curl, CURLOPT_POSTFIELDS, transfer->body) == CURLE_OK &&
            curl_easy_setopt(curl, has_body ? CURLOPT_POST : CURLOPT_HTTPGET, 1L) == CURLE_OK &&

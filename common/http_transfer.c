@@ -262,12 +262,20 @@ static dyn_err transfer_copy(struct http_transfer *transfer, const struct http_r
     for (size_t i = 0; i < request->headers_count; i++) {
         copy_add(copy, request->headers[i]);
     }
-    /* An empty value keeps curl from sending a header of its own. */
-    copy_add(copy, "Expect:");
-    transfer->lines_count++;
+    /* An empty value keeps curl from sending a header of its own. Before 8.3.0 it also signs what
+       it so does not send; what is signed is too small for an Expect. */
+    if (request->sigv4 == NULL) {
+        copy_add(copy, "Expect:");
+        transfer->lines_count++;
+    }
     if (has_body && !headers_name(request, "Content-Type:")) {
         copy_add(copy, "Content-Type:");
         transfer->lines_count++;
+    }
+    if (request->sigv4 != NULL) {
+        copy_add(copy, request->sigv4);
+        copy_add(copy, request->user);
+        copy_add(copy, request->password);
     }
     dyn_buf_add_str(copy, request->body);
     dyn_err err = dyn_buf_result(copy);
@@ -281,6 +289,9 @@ static dyn_err transfer_copy(struct http_transfer *transfer, const struct http_r
     for (size_t i = 0; i < transfer->lines_count; i++) {
         transfer->lines[i] = copy_next(&at);
     }
+    transfer->sigv4 = request->sigv4 != NULL ? copy_next(&at) : NULL;
+    transfer->user = request->sigv4 != NULL ? copy_next(&at) : NULL;
+    transfer->password = request->sigv4 != NULL ? copy_next(&at) : NULL;
     transfer->body = has_body ? at : NULL;
     transfer->body_len = request->body.len;
     return DYN_OK;

@@ -34,6 +34,9 @@ struct http_transfer {
     struct dyn_buf copy;        /* all text of the request; the pointers below point into it */
     const char *method;
     const char *url;
+    const char *sigv4; /* NULL: not signed */
+    const char *user;
+    const char *password;
     const char *body; /* NULL: none, and no Content-Length */
     size_t body_len;
     char *lines[HTTP_LINES_MAX];

@@ -110,6 +110,18 @@ static void fold_lag_words(const struct fold_input *input, int64_t now, struct d
     dyn_buf_addf(text, "%s", held[input->config->on_outage]);
 }
 
+/* Whose fault it is, where the poll's words begin with the host that was asked: one vendor's outage
+ * is one cause for all its inputs. */
+static struct dyn_str fold_cause(const char *reason)
+{
+    static const char host[] = "abcdefghijklmnopqrstuvwxyz0123456789.-";
+    size_t len = reason != NULL ? strspn(reason, host) : 0;
+    if (len == 0 || strncmp(reason + len, ": ", 2) != 0 || memchr(reason, '.', len) == NULL) {
+        return DYN_STR("");
+    }
+    return (struct dyn_str){reason, len};
+}
+
 static void fold_tell_raised(const struct fold *fold, struct fold_input *input, enum fold_lag lag,
                              int64_t now, const struct fold_out *out)
 {
@@ -120,6 +132,7 @@ static void fold_tell_raised(const struct fold *fold, struct fold_input *input, 
         .level = lag == LAG_OUTAGE ? EVENT_ERROR : EVENT_WARN,
         .state = EVENT_RAISED,
         .code = lag == LAG_OUTAGE ? DYN_STR("input_outage") : DYN_STR("input_stale"),
+        .cause = fold_cause(input->reason),
         .text = dyn_buf_str(&text),
     };
     fold_event_of_input(fold, input, event, out);

@@ -58,6 +58,12 @@ static bool trouble_take(struct dedup_entry *entry, enum event_state state, int6
     return true;
 }
 
+static uint64_t incident_of(const struct event *event, uint64_t fingerprint)
+{
+    uint64_t hash = event->cause.len > 0 ? dyn_hash(DYN_HASH_SEED, event->cause) : fingerprint;
+    return event->level == EVENT_ERROR && hash != 0 ? hash : 0;
+}
+
 bool dedup_take(struct dedup *dedup, const struct event *event, int64_t now_ms,
                 uint64_t *out_repeats, const struct dedup_entry **out_entry,
                 uint64_t *out_forgotten)
@@ -78,6 +84,9 @@ bool dedup_take(struct dedup *dedup, const struct event *event, int64_t now_ms,
             *entry = (struct dedup_entry){.fingerprint = fingerprint};
         }
         tell = trouble_take(entry, event->state, now_ms);
+        if (tell && event->state == EVENT_RAISED) {
+            entry->incident = incident_of(event, fingerprint);
+        }
     }
     *out_repeats = tell ? entry->suppressed : 0;
     *out_entry = entry;
@@ -86,6 +95,17 @@ bool dedup_take(struct dedup *dedup, const struct event *event, int64_t now_ms,
         entry->suppressed = 0;
     }
     return tell;
+}
+
+uint32_t dedup_others(const struct dedup *dedup, const struct dedup_entry *entry)
+{
+    uint32_t count = 0;
+    for (size_t i = 0; i < DEDUP_ENTRIES_MAX; i++) {
+        const struct dedup_entry *other = &dedup->entries[i];
+        count += other != entry && other->fingerprint != 0 && other->open &&
+                 other->incident == entry->incident;
+    }
+    return count;
 }
 
 uint64_t dedup_expire(struct dedup *dedup, int64_t now_ms)
@@ -115,8 +135,8 @@ void dedup_restore(struct dedup *dedup, const struct dedup_entry *entry)
 void dedup_format(const struct dedup_entry *entry, char *out, size_t size)
 {
     DYN_ASSERT(size >= DEDUP_TEXT);
-    (void)snprintf(out, size, "%" PRId64 " %" PRIu32 " %" PRIu64 " %d", entry->window_ms,
-                   entry->told, entry->suppressed, entry->open ? 1 : 0);
+    (void)snprintf(out, size, "%" PRId64 " %" PRIu32 " %" PRIu64 " %d %" PRIu64, entry->window_ms,
+                   entry->told, entry->suppressed, entry->open ? 1 : 0, entry->incident);
 }
 
 static struct dyn_str word_take(struct dyn_str *text)
@@ -132,11 +152,11 @@ static struct dyn_str word_take(struct dyn_str *text)
 
 dyn_err dedup_parse(uint64_t fingerprint, struct dyn_str text, struct dedup_entry *out)
 {
-    uint64_t numbers[4] = {0};
+    uint64_t numbers[5] = {0};
     if (fingerprint == 0 || text.len == 0) {
         return DYN_BADMSG;
     }
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < 5; i++) {
         if (dyn_str_u64(word_take(&text), &numbers[i]) != DYN_OK) {
             return DYN_BADMSG;
         }
@@ -148,6 +168,7 @@ dyn_err dedup_parse(uint64_t fingerprint, struct dyn_str text, struct dedup_entr
                                 .window_ms = (int64_t)numbers[0],
                                 .told = (uint32_t)numbers[1],
                                 .suppressed = numbers[2],
-                                .open = numbers[3] == 1};
+                                .open = numbers[3] == 1,
+                                .incident = numbers[4]};
     return DYN_OK;
 }

@@ -22,6 +22,7 @@ struct dedup_entry {
     int64_t window_ms;    /* when the window began: the event that was told */
     uint32_t told;        /* in this window */
     uint64_t suppressed;  /* since the last one that was told */
+    uint64_t incident;    /* hash of the cause, or of the fingerprint without one; 0: no error */
     bool open;            /* `raised` was told and `over` was not yet */
 };
 
@@ -39,14 +40,16 @@ uint64_t dedup_fingerprint(const struct event *event);
 bool dedup_take(struct dedup *dedup, const struct event *event, int64_t now_ms,
                 uint64_t *out_repeats, const struct dedup_entry **out_entry,
                 uint64_t *out_forgotten);
+/** How many open troubles, others than this one, have the same incident. */
+uint32_t dedup_others(const struct dedup *dedup, const struct dedup_entry *entry);
 /** Forget one closed entry of a window that ended a day ago; its fingerprint, or 0 when none is
  *  left. */
 uint64_t dedup_expire(struct dedup *dedup, int64_t now_ms);
 /** Put back what was remembered. Ignored when there is no room. */
 void dedup_restore(struct dedup *dedup, const struct dedup_entry *entry);
 
-/** `window_ms told suppressed open` as text, for the hash of the sink. */
-#define DEDUP_TEXT 96
+/** `window_ms told suppressed open incident` as text, for the hash of the sink. */
+#define DEDUP_TEXT 112
 void dedup_format(const struct dedup_entry *entry, char *out, size_t size);
 DYN_NODISCARD dyn_err dedup_parse(uint64_t fingerprint, struct dyn_str text,
                                   struct dedup_entry *out);

@@ -41,10 +41,6 @@ struct feed {
     struct names_stats stats;
     struct event event; /* what the delivery under way points to */
     struct action action;
-    /* What the deduplication remembers of it, "": nothing. It goes out with the cursor: an event
-       must not be known before it was told. */
-    char seen_name[CURSOR_FIELD_MAX];
-    char seen_value[DEDUP_TEXT];
     struct dyn_error dead; /* the words of the dead letter under way */
     struct metric *suppressed;
     struct metric *skipped;
@@ -144,8 +140,7 @@ static void seen_forget(struct feed *feed, uint64_t fingerprint)
     cursor_set(feed->cursor, field, "");
 }
 
-static bool event_prepare(struct feed *feed, const struct host_item *item,
-                          struct sink_delivery *out)
+static bool event_prepare(struct feed *feed, struct host_item *item, struct sink_delivery *out)
 {
     const struct dedup_entry *entry = NULL;
     uint64_t forgotten = 0;
@@ -169,15 +164,20 @@ static bool event_prepare(struct feed *feed, const struct host_item *item,
         }
         seen_forget(feed, old);
     }
+    /* It goes out with the cursor: an event must not be known before it was told. */
     if (entry != NULL && entry->fingerprint != 0) {
-        seen_field(entry->fingerprint, feed->seen_name, sizeof feed->seen_name);
-        dedup_format(entry, feed->seen_value, sizeof feed->seen_value);
+        seen_field(entry->fingerprint, item->seen_name, sizeof item->seen_name);
+        dedup_format(entry, item->seen_value, sizeof item->seen_value);
     }
     if (!tell) {
         feed->suppressed->value++;
         return false;
     }
     out->event = &feed->event;
+    if (entry != NULL) {
+        out->incident = entry->incident;
+        out->others = entry->incident != 0 ? dedup_others(feed->dedup, entry) : 0;
+    }
     return true;
 }
 
@@ -191,7 +191,7 @@ static bool action_prepare(struct feed *feed, struct sink_delivery *out)
     return app_is_wanted(feed, feed->action.app);
 }
 
-static bool item_prepare(void *arg, const struct host_item *item, struct sink_delivery *out)
+static bool item_prepare(void *arg, struct host_item *item, struct sink_delivery *out)
 {
     struct feed *feed = arg;
     enum stream_kind stream = feed->streams[item->stream].kind;
@@ -223,9 +223,8 @@ static void item_accepted(void *arg, const struct host_item *item)
     char id[ENTRY_ID_TEXT];
     entry_id_format(item->id, id, sizeof id);
     cursor_set(feed->cursor, feed->streams[item->stream].field, id);
-    if (feed->seen_name[0] != '\0') {
-        cursor_set(feed->cursor, feed->seen_name, feed->seen_value);
-        feed->seen_name[0] = '\0';
+    if (item->seen_name[0] != '\0') {
+        cursor_set(feed->cursor, item->seen_name, item->seen_value);
     }
     cursor_flush(feed->cursor);
 }

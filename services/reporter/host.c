@@ -24,6 +24,9 @@ struct sink_host {
     size_t first;
     size_t count;
     size_t bytes;
+    size_t gathered; /* of the first items: the sink has them */
+    bool flushing;   /* it was told to send them */
+    int64_t wait_until_ms;
     enum host_phase phase;
     unsigned tries; /* of the first item that failed */
     struct sink_delivery delivery;
@@ -108,11 +111,16 @@ static void item_pop(struct sink_host *host)
 /* What the sink has already stays where it is; the next one goes. */
 static void oldest_drop(struct sink_host *host)
 {
-    if (host->phase != HOST_IDLE) {
-        struct host_item begun = *item_at(host, 0);
-        *item_at(host, 0) = *item_at(host, 1);
-        *item_at(host, 1) = begun;
+    size_t begun = host->gathered;
+    if (host->phase != HOST_IDLE && !host->flushing) {
+        begun++;
     }
+    DYN_ASSERT(begun < host->count);
+    struct host_item victim = *item_at(host, begun);
+    for (size_t i = begun; i > 0; i--) {
+        *item_at(host, i) = *item_at(host, i - 1);
+    }
+    *item_at(host, 0) = victim;
     item_pop(host);
     (*host->options.counters.dropped)++;
 }
@@ -154,10 +162,16 @@ dyn_err host_add(struct sink_host *host, size_t stream, struct entry_id id, stru
 static void item_end(struct sink_host *host)
 {
     host->phase = HOST_IDLE;
-    host->tries = 0;
     dyn_timer_stop(host->timer);
     host->options.accepted(host->options.arg, item_at(host, 0));
     item_pop(host);
+    if (host->gathered > 0) {
+        host->gathered--;
+    }
+    if (host->gathered == 0) {
+        host->flushing = false;
+        host->tries = 0;
+    }
 }
 
 static bool host_may(const struct sink_host *host)
@@ -165,20 +179,34 @@ static bool host_may(const struct sink_host *host)
     return !host->draining && host->options.may(host->options.arg);
 }
 
+/* To the sink: the item behind what it has gathered, or the word to send that. */
 static void item_deliver(struct sink_host *host)
 {
-    if (!host_may(host)) {
+    int64_t wait_ms = host->wait_until_ms - dyn_loop_now_ms(host->options.loop);
+    if (!host_may(host) || wait_ms > 0) {
         host->phase = HOST_PAUSE;
-        dyn_timer_start(host->timer, MAY_RETRY_MS, 0);
+        dyn_timer_start(host->timer, wait_ms > MAY_RETRY_MS ? wait_ms : MAY_RETRY_MS, 0);
         return;
     }
     host->phase = HOST_WITH;
     dyn_timer_start(host->timer, HOST_ANSWER_MS, 0);
-    host->options.ops->deliver(host->state, host, &host->delivery);
+    if (host->flushing) {
+        host->options.ops->flush(host->state, host);
+    } else {
+        host->delivery.first = host->gathered == 0;
+        host->options.ops->deliver(host->state, host, &host->delivery);
+    }
 }
 
+/* Of what was gathered, what had nothing to tell is no loss. */
 static void item_bury(struct sink_host *host)
 {
+    while (host->flushing && !item_at(host, 0)->told) {
+        item_end(host);
+    }
+    if (host->count == 0 || (host->phase == HOST_IDLE && !host->flushing)) {
+        return;
+    }
     host->phase = HOST_BURYING;
     dyn_timer_stop(host->timer);
     if (!host->options.may(host->options.arg)) {
@@ -198,8 +226,36 @@ static void item_fail(struct sink_host *host, dyn_err err)
     }
     int64_t most_ms = (int64_t)HOST_BACKOFF_FIRST_MS << (host->tries - 1);
     most_ms = most_ms < HOST_BACKOFF_LAST_MS ? most_ms : HOST_BACKOFF_LAST_MS;
+    int64_t pause_ms = (int64_t)(dyn_random() % (uint64_t)(most_ms + 1));
+    int64_t wait_ms = host->wait_until_ms - dyn_loop_now_ms(host->options.loop);
     host->phase = HOST_PAUSE;
-    dyn_timer_start(host->timer, (int64_t)(dyn_random() % (uint64_t)(most_ms + 1)), 0);
+    dyn_timer_start(host->timer, pause_ms > wait_ms ? pause_ms : wait_ms, 0);
+}
+
+void sink_wait(struct sink_host *host, int64_t wait_ms)
+{
+    host->wait_until_ms = dyn_loop_now_ms(host->options.loop) + wait_ms;
+}
+
+void sink_gather(struct sink_host *host)
+{
+    DYN_ASSERT(host->phase == HOST_WITH && !host->flushing);
+    DYN_ASSERT(host->options.ops->flush != NULL);
+    host->phase = HOST_IDLE;
+    dyn_timer_stop(host->timer);
+    host->gathered++;
+    host_pump(host);
+}
+
+/* One word of the sink ends all that it has. */
+static void items_accept(struct sink_host *host)
+{
+    size_t count = host->flushing ? host->gathered : 1;
+    DYN_ASSERT(host->flushing || host->gathered == 0);
+    for (size_t i = 0; i < count; i++) {
+        *host->options.counters.accepted += item_at(host, 0)->told;
+        item_end(host);
+    }
 }
 
 void sink_done(struct sink_host *host, dyn_err err, const char *format, ...)
@@ -208,8 +264,7 @@ void sink_done(struct sink_host *host, dyn_err err, const char *format, ...)
         return; /* an answer after cancel() */
     }
     if (err == DYN_OK) {
-        (*host->options.counters.accepted)++;
-        item_end(host);
+        items_accept(host);
     } else {
         va_list args;
         va_start(args, format);
@@ -229,6 +284,9 @@ void host_buried(struct sink_host *host, bool done)
     }
     (*host->options.counters.dead)++;
     item_end(host);
+    if (host->flushing) {
+        item_bury(host);
+    }
     host_pump(host);
 }
 
@@ -256,6 +314,27 @@ static void timer_passed(void *arg)
     }
 }
 
+/* The next item, or, when there is none or enough are gathered, all of these. */
+static void item_begin(struct sink_host *host)
+{
+    if (host->gathered > 0 &&
+        (host->gathered == host->count || host->gathered == HOST_GATHER_MAX)) {
+        host->flushing = true;
+        item_deliver(host);
+        return;
+    }
+    struct host_item *item = item_at(host, host->gathered);
+    host->delivery = (struct sink_delivery){0};
+    item->told = host->options.prepare(host->options.arg, item, &host->delivery);
+    if (item->told) {
+        item_deliver(host);
+    } else if (host->gathered > 0) {
+        host->gathered++; /* the cursor must not pass those before it */
+    } else {
+        item_end(host);
+    }
+}
+
 /* Begin what waits. A sink may answer from inside deliver(): the loop here, not recursion, goes on;
  * and after some items the program's own loop is let turn. */
 static void host_pump(struct sink_host *host)
@@ -266,13 +345,7 @@ static void host_pump(struct sink_host *host)
     host->pumping = true;
     for (int i = 0; i < TURN_MAX && host->phase == HOST_IDLE && host->count > 0 && host_may(host);
          i++) {
-        struct host_item *item = item_at(host, 0);
-        host->delivery = (struct sink_delivery){0};
-        if (host->options.prepare(host->options.arg, item, &host->delivery)) {
-            item_deliver(host);
-        } else {
-            item_end(host);
-        }
+        item_begin(host);
     }
     host->pumping = false;
     if (host->phase == HOST_IDLE && host->count > 0 && host_may(host)) {

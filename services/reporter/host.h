@@ -3,9 +3,9 @@
  *
  * One item is with the sink at a time, in order. It ends as accepted, or, after HOST_TRIES failures
  * (full jitter between them), in the dead letters; only then `accepted` is called, and the cursor
- * may move. A sink that does not answer within HOST_ANSWER_MS has failed.
- * A full queue drops its oldest item, counted, when `drop_oldest`; otherwise it takes no more and
- * `room` says when it does again.
+ * may move. A sink that gathers has up to HOST_GATHER_MAX of them, which end together. A sink that
+ * does not answer within HOST_ANSWER_MS has failed. A full queue drops its oldest item, counted,
+ * when `drop_oldest`; otherwise it takes no more and `room` says when it does again.
  *
  * Ownership: messages are copied. Threads: the loop thread only.
  */
@@ -18,13 +18,20 @@
 #define HOST_BACKOFF_FIRST_MS 1000 /* the n-th pause is random in [0, first * 2^n], up to last */
 #define HOST_BACKOFF_LAST_MS 60000
 #define HOST_ANSWER_MS 60000
+#define HOST_GATHER_MAX 64
 #define HOST_QUEUE_MAX 256           /* items */
 #define HOST_QUEUE_BYTES_MAX 8388608 /* of their messages: 8 MiB */
 
+#define HOST_SEEN_NAME 64
+#define HOST_SEEN_VALUE 128
 struct host_item {
     size_t stream; /* the owner's number for it */
     struct entry_id id;
     struct dyn_buf message;
+    bool told; /* the host's own: prepare() found something to tell of it */
+    /* What prepare() wants to find again in accepted(); "" at first. */
+    char seen_name[HOST_SEEN_NAME];
+    char seen_value[HOST_SEEN_VALUE];
 };
 
 struct host_counters {
@@ -47,7 +54,7 @@ struct host_options {
     bool (*may)(void *arg);
     /** Turn a message into what the sink gets; it lives until the item has ended. False: there is
      *  nothing to tell of it. Called once an item. */
-    bool (*prepare)(void *arg, const struct host_item *item, struct sink_delivery *out);
+    bool (*prepare)(void *arg, struct host_item *item, struct sink_delivery *out);
     /** Put the item among the dead letters, then call host_buried(), once. */
     void (*bury)(void *arg, const struct host_item *item, const char *why);
     void (*accepted)(void *arg, const struct host_item *item);

@@ -23,6 +23,14 @@ struct http_client *sink_http(const struct sink_host *host);
  *  dead-letters at once. No answer within a minute is a failure: cancel() is called. */
 void sink_done(struct sink_host *host, dyn_err err, const char *format, ...) DYN_PRINTF(3, 4);
 
+/** Instead of sink_done(), from inside deliver(), by a sink that has flush(): this one is taken
+ * along. It ends with the sink_done() that is owed for flush(). */
+void sink_gather(struct sink_host *host);
+
+/** Give the sink nothing for so long from now: what a server asked for, or a pace of the sink's
+ * own. Said before sink_done(). */
+void sink_wait(struct sink_host *host, int64_t wait_ms);
+
 /** One number for statistics, named as the original named it. */
 struct sink_stat {
     const char *name; /* dynosaur.APP.CONTROLLER.INPUT.value */
@@ -35,10 +43,13 @@ struct sink_stat {
  * together.
  */
 struct sink_delivery {
+    bool first; /* nothing is gathered yet: what was before has ended */
     const struct sink_stat *stats;
     size_t stats_count;
     const struct event *event; /* NULL: none */
-    uint64_t repeats; /* how often `event` came again, and was not told, since it was last told */
+    uint64_t repeats;  /* how often `event` came again, and was not told, since it was last told */
+    uint64_t incident; /* equal for troubles of one cause; 0: no error that can be over */
+    uint32_t others;   /* so many more of the incident are told and not over */
     const struct action *action; /* NULL: none */
 };
 
@@ -51,8 +62,12 @@ struct sink_ops {
     /** Check options and resolve secrets. No I/O. On failure nothing stays held. */
     dyn_err (*init)(void *state, struct sink_host *host, struct dyn_error *error);
     /** Take one delivery. One sink_done() is owed, later or from inside; what the delivery points
-     *  to lives until then. The next one comes after that answer. */
+     *  to lives until then, or until sink_gather(). The next one comes after that answer. */
     void (*deliver)(void *state, struct sink_host *host, const struct sink_delivery *delivery);
+    /** Send all that was gathered since the delivery that was the first: nothing more waits, or
+     *  HOST_GATHER_MAX have come. One sink_done() for all is owed; after a failure flush() comes
+     *  again. NULL: the sink gathers nothing. */
+    void (*flush)(void *state, struct sink_host *host);
     /** Give up the delivery under way; no answer is taken for it any more. May be NULL. */
     void (*cancel)(void *state);
     void (*fini)(void *state); /* may be NULL */

@@ -3,10 +3,12 @@
 
 extern const struct sink_ops sink_console_stats;
 extern const struct sink_ops sink_console_errors;
+extern const struct sink_ops sink_webhook;
+extern const struct sink_ops sink_slack;
+extern const struct sink_ops sink_pagerduty;
 
 static const struct sink_ops *const sinks[] = {
-    &sink_console_stats,
-    &sink_console_errors,
+    &sink_console_stats, &sink_console_errors, &sink_webhook, &sink_slack, &sink_pagerduty,
 };
 
 const struct sink_ops *sink_find(enum config_kind kind, const char *name)

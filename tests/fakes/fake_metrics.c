@@ -20,7 +20,7 @@
 #define CONNECTIONS_MAX 1024U
 
 static vendor_fn *const vendors[] = {
-    prometheus_serve, hirefire_serve, new_relic_serve, google_serve, papertrail_serve,
+    prometheus_serve, hirefire_serve, new_relic_serve, google_serve, papertrail_serve, sinks_serve,
 };
 
 struct upload {

@@ -53,6 +53,7 @@ vendor_fn papertrail_serve;
 /** A 5xx was said instead of the truth; and: a request has come. */
 void google_note_error(struct ask *ask);
 void google_note_request(struct ask *ask);
+vendor_fn sinks_serve; /* all that sinks tell, see metrics_sinks.h */
 
 /** The vendor's part of the world, an empty object when there is none; borrowed. */
 json_t *vendor_state(const struct ask *ask, const char *vendor);

@@ -145,7 +145,7 @@ START_TEST(what_is_remembered_survives_as_text)
     ck_assert(take("users", EVENT_RAISED, START));
     ck_assert(!take("users", EVENT_RAISED, START + 1));
     dedup_format(entry, text, sizeof text);
-    ck_assert_str_eq(text, "1000000000 1 1 1");
+    ck_assert_str_eq(text, "1000000000 1 1 1 0");
     ck_assert_int_eq(dedup_parse(entry->fingerprint, dyn_str_from(text), &back), DYN_OK);
     set_up();
     dedup_restore(&dedup, &back);
@@ -155,18 +155,55 @@ START_TEST(what_is_remembered_survives_as_text)
 }
 END_TEST
 
+static const struct dedup_entry *failure_take(const char *input, const char *cause,
+                                              enum event_state state)
+{
+    struct event event = event_of(input, state);
+    event.level = state == EVENT_OVER ? EVENT_INFO : EVENT_ERROR;
+    event.cause = dyn_str_from(cause);
+    ck_assert(dedup_take(&dedup, &event, START, &repeats, &entry, &forgotten));
+    return entry;
+}
+
+START_TEST(troubles_of_one_cause_are_one_incident_until_the_last_is_over)
+{
+    char text[DEDUP_TEXT];
+    struct dedup_entry back;
+    uint64_t incident = failure_take("a", "api.example.com", EVENT_RAISED)->incident;
+    ck_assert_uint_ne(incident, 0);
+    ck_assert_uint_eq(dedup_others(&dedup, entry), 0);
+    ck_assert_uint_eq(failure_take("b", "api.example.com", EVENT_RAISED)->incident, incident);
+    ck_assert_uint_eq(dedup_others(&dedup, entry), 1);
+    ck_assert_uint_ne(failure_take("c", "", EVENT_RAISED)->incident, incident);
+    ck_assert_uint_eq(dedup_others(&dedup, entry), 0);
+    dedup_format(failure_take("a", "", EVENT_OVER), text, sizeof text);
+    ck_assert_uint_eq(dedup_others(&dedup, entry), 1);
+    ck_assert_int_eq(dedup_parse(entry->fingerprint, dyn_str_from(text), &back), DYN_OK);
+    ck_assert_uint_eq(back.incident, incident);
+    ck_assert_uint_eq(failure_take("b", "", EVENT_OVER)->incident, incident);
+    ck_assert_uint_eq(dedup_others(&dedup, entry), 0);
+    ck_assert(take("d", EVENT_RAISED, START));
+    ck_assert_uint_eq(entry->incident, 0);
+}
+END_TEST
+
 START_TEST(text_that_is_none_of_ours_is_refused)
 {
-    const char *texts[] = {"",          "1",
-                           "1 2 3",     "1 2 3 2",
-                           "1 2 3 1 4", "x 1 1 1",
-                           "-1 1 1 1",  "1 99999999999 1 1",
-                           "1  1 1",    "9223372036854775808 1 1 1"};
+    const char *texts[] = {"",
+                           "1",
+                           "1 2 3 1",
+                           "1 2 3 2 0",
+                           "1 2 3 1 4 5",
+                           "x 1 1 1 1",
+                           "-1 1 1 1 1",
+                           "1 99999999999 1 1 1",
+                           "1  1 1 1",
+                           "9223372036854775808 1 1 1 1"};
     struct dedup_entry back = {.told = 77};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         ck_assert_msg(dedup_parse(1, dyn_str_from(texts[i]), &back) == DYN_BADMSG, "%s", texts[i]);
     }
-    ck_assert_int_eq(dedup_parse(0, DYN_STR("1 1 1 1"), &back), DYN_BADMSG);
+    ck_assert_int_eq(dedup_parse(0, DYN_STR("1 1 1 1 1"), &back), DYN_BADMSG);
     ck_assert_uint_eq(back.told, 77);
 }
 END_TEST
@@ -187,6 +224,7 @@ int main(void)
     tcase_add_test(tests, a_full_table_forgets_the_oldest_window);
     tcase_add_test(tests, closed_entries_expire_after_a_day);
     tcase_add_test(tests, what_is_remembered_survives_as_text);
+    tcase_add_test(tests, troubles_of_one_cause_are_one_incident_until_the_last_is_over);
     tcase_add_test(tests, text_that_is_none_of_ours_is_refused);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

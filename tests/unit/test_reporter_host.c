@@ -31,6 +31,10 @@ static struct {
     dyn_err failure; /* with this */
     bool silent;     /* no answer comes */
     bool refuse;     /* init() fails */
+    bool gathers;    /* each delivery is taken along */
+    int64_t wait_ms; /* said before each answer */
+    int flushed;
+    int firsts;
     int delivered;
     int cancelled;
     int finished;
@@ -49,9 +53,15 @@ static void mock_deliver(void *state, struct sink_host *host, const struct sink_
 {
     (void)state;
     mock.delivered++;
+    mock.firsts += delivery->first;
     if (mock.silent) {
         return;
     }
+    if (mock.gathers) {
+        sink_gather(host);
+        return;
+    }
+    sink_wait(host, mock.wait_ms);
     if (mock.failures > 0) {
         mock.failures--;
         sink_done(host, mock.failure, "no luck with %s", "it");
@@ -61,6 +71,19 @@ static void mock_deliver(void *state, struct sink_host *host, const struct sink_
     (void)snprintf(mock.told + len, sizeof mock.told - len, DYN_STR_FMT " ",
                    DYN_STR_ARG(delivery->event->text));
     sink_done(host, DYN_OK, "%s", "");
+}
+
+static void mock_flush(void *state, struct sink_host *of)
+{
+    (void)state;
+    mock.flushed++;
+    sink_wait(of, mock.wait_ms);
+    if (mock.failures > 0) {
+        mock.failures--;
+        sink_done(of, mock.failure, "no luck with %s", "all");
+        return;
+    }
+    sink_done(of, DYN_OK, "%s", "");
 }
 
 static void mock_cancel(void *state)
@@ -82,6 +105,7 @@ static const struct sink_ops mock_ops = {
     .state_size = 8,
     .init = mock_init,
     .deliver = mock_deliver,
+    .flush = mock_flush,
     .cancel = mock_cancel,
     .fini = mock_fini,
 };
@@ -105,7 +129,7 @@ static bool may(void *arg)
     return !forbidden;
 }
 
-static bool prepare(void *arg, const struct host_item *item, struct sink_delivery *out)
+static bool prepare(void *arg, struct host_item *item, struct sink_delivery *out)
 {
     (void)arg;
     event.text = dyn_buf_str(&item->message);
@@ -405,6 +429,96 @@ START_TEST(a_sink_that_refuses_its_options_makes_no_host)
 }
 END_TEST
 
+/* ---- sinks that gather ---- */
+
+/* So many wait when the sink is asked the first time. */
+static void wait_fill(uint64_t count)
+{
+    forbidden = true;
+    for (uint64_t i = 1; i <= count; i++) {
+        ck_assert_int_eq(add(i, i % 3 == 2 ? "skip" : "x"), DYN_OK);
+    }
+    forbidden = false;
+    mock.gathers = true;
+}
+
+START_TEST(what_is_gathered_ends_together_and_in_order)
+{
+    wait_fill(10);
+    host_go(host);
+    ck_assert_int_eq(mock.delivered, 7);
+    ck_assert_int_eq(mock.firsts, 1);
+    ck_assert_int_eq(mock.flushed, 1);
+    ck_assert_uint_eq(accepted_last, 10);
+    ck_assert_double_eq(accepted_count, 7);
+    ck_assert_uint_eq(host_queued(host), 0);
+    ck_assert_int_eq(add(11, "x"), DYN_OK);
+    ck_assert_int_eq(mock.firsts, 2);
+    ck_assert_int_eq(mock.flushed, 2);
+}
+END_TEST
+
+START_TEST(no_more_is_gathered_than_the_bound)
+{
+    wait_fill((uint64_t)HOST_GATHER_MAX + 6);
+    host_go(host);
+    turn(20);
+    ck_assert_int_eq(mock.flushed, 2);
+    ck_assert_uint_eq(accepted_last, HOST_GATHER_MAX + 6);
+}
+END_TEST
+
+START_TEST(what_was_gathered_is_sent_again_and_not_given_again)
+{
+    mock.failures = 1;
+    mock.failure = DYN_IO;
+    wait_fill(6);
+    host_go(host);
+    ck_assert_uint_eq(accepted_last, 0);
+    ck_assert_int_eq(add(7, "x"), DYN_OK);
+    ahead_s += 100;
+    turn(5);
+    ck_assert_int_eq(mock.flushed, 3); /* and one for what came later */
+    ck_assert_int_eq(mock.delivered, 5);
+    ck_assert_uint_eq(accepted_last, 7);
+}
+END_TEST
+
+START_TEST(what_cannot_be_sent_is_a_dead_letter_each)
+{
+    mock.failures = 1;
+    mock.failure = DYN_REFUSED;
+    bury_refused = true;
+    wait_fill(6);
+    host_go(host);
+    ahead_s += 2;
+    turn(5);
+    ck_assert_int_eq(buried, 4);
+    ck_assert_double_eq(dead_count, 4);
+    ck_assert_str_eq(buried_why, "no luck with all");
+    ck_assert_uint_eq(accepted_last, 6);
+    ck_assert_int_eq(add(7, "x"), DYN_OK);
+    ck_assert_int_eq(mock.flushed, 2);
+    ck_assert_uint_eq(accepted_last, 7);
+}
+END_TEST
+
+START_TEST(a_sink_that_asks_for_time_gets_nothing_before)
+{
+    mock.wait_ms = 5000;
+    ck_assert_int_eq(add(1, "a"), DYN_OK);
+    ck_assert_int_eq(add(2, "b"), DYN_OK);
+    ck_assert_int_eq(mock.delivered, 1);
+    ahead_s += 4;
+    turn(3);
+    ck_assert_int_eq(mock.delivered, 1);
+    ahead_s += 2;
+    turn(3);
+    ck_assert_int_eq(mock.delivered, 2);
+    ck_assert_str_eq(mock.told, "a b ");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("reporter_host");
@@ -425,6 +539,11 @@ int main(void)
     tcase_add_test(tests, what_is_to_be_buried_waits_too_and_may_be_left_to_others);
     tcase_add_test(tests, a_message_over_the_bound_is_refused);
     tcase_add_test(tests, a_sink_that_refuses_its_options_makes_no_host);
+    tcase_add_test(tests, what_is_gathered_ends_together_and_in_order);
+    tcase_add_test(tests, no_more_is_gathered_than_the_bound);
+    tcase_add_test(tests, what_was_gathered_is_sent_again_and_not_given_again);
+    tcase_add_test(tests, what_cannot_be_sent_is_a_dead_letter_each);
+    tcase_add_test(tests, a_sink_that_asks_for_time_gets_nothing_before);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
