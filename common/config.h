@@ -170,6 +170,7 @@ struct config_input {
     enum config_on_outage on_outage;
     int32_t fallback;             /* resources, for CONFIG_FALLBACK */
     double per_resource;          /* > 0: resources = ceil(value / per_resource) */
+    bool counter;                 /* grows, and begins anew each UTC day */
     uint64_t series;              /* hash of app, controller, input, type, non-secret options */
     struct config_options policy; /* the same values with their origins, for `check` */
 };

@@ -176,6 +176,7 @@ static dyn_err input_read(struct config_loader *loader, const struct config_node
         memcpy(kept, values, count * sizeof(*kept));
         out->policy = (struct config_options){kept, count};
     }
+    out->counter = err == DYN_OK && strcmp(out->type->name, "papertrail") == 0;
     out->origin = (struct config_origin){map->file, map->line, map->column, "input"};
     return err;
 }

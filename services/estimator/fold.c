@@ -254,7 +254,11 @@ static void fold_sample(struct fold *fold, const struct sample *sample, int64_t 
     fold->counts.late += at < input->window.last_at;
     struct window_rule rule = fold_rule(input->config);
     bool heard = input->window.good_at != WINDOW_NEVER;
-    window_add(&input->window, &rule, at, now, sample->value);
+    if (input->config->counter) {
+        counter_add(&input->window, &input->turned_at, &rule, at, now, sample->value);
+    } else {
+        window_add(&input->window, &rule, at, now, sample->value);
+    }
     if (!heard && input->window.good_at != WINDOW_NEVER) {
         input->born_at = now;
     }

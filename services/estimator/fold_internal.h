@@ -5,8 +5,8 @@
 #ifndef DYN_ESTIMATOR_FOLD_INTERNAL_H
 #define DYN_ESTIMATOR_FOLD_INTERNAL_H
 
+#include "estimator/counter.h"
 #include "estimator/fold.h"
-#include "estimator/window.h"
 
 /* How long an input has said nothing good, beyond what may be. */
 enum fold_lag {
@@ -18,10 +18,11 @@ enum fold_lag {
 struct fold_input {
     struct window window;
     const struct config_input *config;
-    char *reason;    /* the last failed poll's words, owned; NULL: the last poll was good */
-    int64_t born_at; /* log ms of the first entry folded with it, once it was heard that of its
-                        first good sample in time; WINDOW_NEVER: none yet */
-    int64_t told_at; /* log ms at which its outage was last told */
+    char *reason;      /* the last failed poll's words, owned; NULL: the last poll was good */
+    int64_t born_at;   /* log ms of the first entry folded with it, once it was heard that of its
+                          first good sample in time; WINDOW_NEVER: none yet */
+    int64_t told_at;   /* log ms at which its outage was last told */
+    int64_t turned_at; /* of a counter, see counter.h; WINDOW_NEVER */
     uint32_t controller;
     uint8_t told; /* enum fold_lag that was told */
 };
@@ -95,7 +96,8 @@ static inline struct window_rule fold_rule(const struct config_input *config)
         .period_ms = config->hysteresis_period_ms,
         .interval_ms = config->interval_ms,
         .max_gap_ms = config->max_gap_ms,
-        .doubt_zero_ms = config->doubt_zero_ms,
+        /* A counter begins at 0 each day, and its readings are sums: no silent agent. */
+        .doubt_zero_ms = config->counter ? 0 : config->doubt_zero_ms,
     };
 }
 

@@ -52,6 +52,7 @@ static void fold_plan_controller_fill(struct fold_plan *plan, const struct confi
             .config = &config->inputs[i],
             .controller = (uint32_t)index,
             .born_at = WINDOW_NEVER,
+            .turned_at = WINDOW_NEVER,
         };
         window_init(&input->window);
         fold_index_put(&plan->by_series, input->config->series, (*inputs)++);

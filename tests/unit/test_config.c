@@ -498,6 +498,28 @@ static void fields_documented(const char *text, const struct config_field *field
     }
 }
 
+START_TEST(papertrails_volume_is_a_daily_counter_and_nothing_else_is)
+{
+    struct config *config = load_text(
+        "scaler: {heroku_app_name: shop, heroku_api_key: \"${K}\"}\n"
+        "controller_plugins:\n"
+        "- name: web\n"
+        "  type: dynos\n"
+        "  input_plugins:\n"
+        "  - {name: a, type: Dynosaur::Inputs::PapertrailInputPlugin, papertrail_api_key: "
+        "\"${P}\", "
+        "per_resource: 1}\n"
+        "  - {name: b, type: Dynosaur::Inputs::PapertrailRandomInputPlugin, per_resource: 1}\n"
+        "  - {name: c, type: sine}\n");
+    const struct config_input *inputs = config->apps[0].controllers[0].inputs;
+
+    ck_assert(inputs[0].counter);
+    ck_assert(!inputs[1].counter);
+    ck_assert(!inputs[2].counter);
+    config_free(config);
+}
+END_TEST
+
 START_TEST(every_key_and_type_is_documented)
 {
     const struct config_field *const tables[] = {
@@ -550,6 +572,7 @@ int main(void)
     tcase_add_test(tc, redis_and_its_sentinels_are_read_with_their_secrets_late);
     tcase_add_test(tc, what_reaches_redis_is_resolved_whole_and_compared);
     tcase_add_test(tc, ten_thousand_apps_load);
+    tcase_add_test(tc, papertrails_volume_is_a_daily_counter_and_nothing_else_is);
     tcase_add_test(tc, every_key_and_type_is_documented);
     suite_add_tcase(suite, tc);
     runner = srunner_create(suite);

@@ -218,6 +218,28 @@ START_TEST(a_fall_waits_for_the_whole_window_and_for_a_tick)
 }
 END_TEST
 
+/* What a vendor counts up each day, here the blog's: 2,592,000 s is the midnight of a day. */
+START_TEST(a_daily_counter_falls_with_its_day_and_one_reading_covers)
+{
+    const int64_t night = 2592000;
+    blog_inputs[0].counter = true;
+    say(night - 60, SERIES_BLOG, 901);
+    tick(night - 59);
+    ck_assert_int_eq(blog_got.last.rung, 10);
+    ck_assert(!blog_got.last.raise_only);
+    say(night + 1, SERIES_BLOG, 905); /* still yesterday's */
+    tick(night + 2);
+    ck_assert_int_eq(blog_got.last.rung, 10);
+    say(night + 61, SERIES_BLOG, 0);
+    ck_assert_int_eq(blog_got.last.rung, 10);
+    tick(night + 62);
+    ck_assert_int_eq(blog_got.last.rung, 2);
+    ck_assert(!blog_got.last.raise_only);
+    say(night + 121, SERIES_BLOG, 1500);
+    ck_assert_int_eq(blog_got.last.rung, 15);
+}
+END_TEST
+
 START_TEST(a_young_window_may_only_raise)
 {
     run(600, 899, 250);
@@ -873,6 +895,7 @@ int main(void)
     tcase_add_test(tests, no_good_sample_ever_gives_no_target);
     tcase_add_test(tests, a_rise_is_given_on_the_batch_that_brings_it);
     tcase_add_test(tests, a_fall_waits_for_the_whole_window_and_for_a_tick);
+    tcase_add_test(tests, a_daily_counter_falls_with_its_day_and_one_reading_covers);
     tcase_add_test(tests, a_young_window_may_only_raise);
     tcase_add_test(tests, a_rise_does_not_lend_the_right_to_fall);
     tcase_add_test(tests, a_late_value_of_an_ignored_input_gives_nothing);
