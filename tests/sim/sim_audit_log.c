@@ -49,8 +49,15 @@ struct part {
     int64_t lost_at;          /* entries that nobody had folded went; 0: told, or none */
 };
 
+/* How an input was heard, by the log's time; 0: never. */
+struct voice {
+    int64_t good_ms; /* last */
+    int64_t back_ms; /* after a silence longer than what a new leader reads again */
+};
+
 static struct {
     struct part parts[DYN_PARTITIONS_MAX];
+    struct voice voices[DEMAND_INPUTS_MAX];
     struct pack_reader *reader;
     struct dyn_buf bytes;
     bool lost_told; /* some collector said that it dropped what nobody wants any more */
@@ -148,6 +155,14 @@ void audit_log_end(void)
 
 /* ---- values ---- */
 
+static void voice_heard(struct voice *voice, int64_t log_ms)
+{
+    if (voice->good_ms != 0 && log_ms - voice->good_ms > 2 * fleet.longest_window_ms) {
+        voice->back_ms = log_ms;
+    }
+    voice->good_ms = log_ms;
+}
+
 static void batch_taken(const struct sim_write *write)
 {
     struct batch batch;
@@ -163,6 +178,7 @@ static void batch_taken(const struct sim_write *write)
             audit_broken("I3", "%s stores a series that no input has", write->name);
         } else if (samples[i].status == SAMPLE_GOOD) {
             audit.counts.samples++;
+            voice_heard(&logs.voices[input], (int64_t)write->id.ms);
             audit_demand_sample(input, sim_now() - samples[i].age_ms * SIM_MS, samples[i].value,
                                 write);
         }
@@ -187,11 +203,32 @@ static void values_added(struct part *part, const struct sim_write *write)
 
 /* ---- targets ---- */
 
+/* The last value of an input that is silent for longer than two windows is known to the leader that
+ * heard it, and to no later one: what it lets fall stays the same, since the input is not covered.
+ */
+static bool app_was_silent(const struct fleet_app *app, int64_t log_ms)
+{
+    int64_t window_ms = 2 * fleet.longest_window_ms;
+    for (size_t i = app->first_input; i < app->first_input + app->inputs_count; i++) {
+        const struct voice *voice = &logs.voices[i];
+        bool silent = voice->good_ms != 0 && log_ms - voice->good_ms > window_ms;
+        bool young = voice->back_ms != 0 && log_ms < voice->back_ms + window_ms;
+        if (silent || young) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* After a new leader, or a cut, its fold knows no more than two windows, and ours another part. */
 static bool part_is_early(const struct part *part, const struct target *target)
 {
     int64_t heard = fold_heard_since(part->fold, target->controller);
     int64_t window_ms = 2 * fleet.longest_window_ms;
+    size_t app = fleet_app_of(target->controller);
+    if (part->followed && app != SIZE_MAX && app_was_silent(&fleet.apps[app], target->log_ms)) {
+        return true;
+    }
     return part->broken || heard == INT64_MAX || sim_now() - part->epoch_at < window_ms * SIM_MS ||
            target->log_ms < part->epoch_log_ms + window_ms ||
            target->log_ms < heard + fleet.longest_window_ms;
