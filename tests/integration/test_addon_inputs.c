@@ -77,7 +77,7 @@ START_TEST(random_sizes_walk_and_repeat_with_their_seed)
     static const struct {
         const char *type;
         double least, most, step;
-    } cases[] = {{"RediscloudRandomInputPlugin", 90, 108, 18},
+    } cases[] = {{"RediscloudRandomInputPlugin", 112.5, 135, 22.5},
                  {"PapertrailRandomInputPlugin", 45.0 * 1048576, 54.0 * 1048576, 9.0 * 1048576}};
     double first[50];
     for (int run = 0; run < 2; run++) {

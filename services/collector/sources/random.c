@@ -1,8 +1,13 @@
 /*
  * random: a walk that begins between 45 and 54 and goes at most 9 up or down; a seed repeats it.
- * rediscloud_random and papertrail_random: the same as so many megabytes, and so many MiB in bytes.
+ * rediscloud_random and papertrail_random: the same in hundredths of the third plan, so that
+ * several plans come to be asked for.
  */
 #include "collector/sources.h"
+
+#include "common/plans.h"
+
+#define PLAN_INDEX 2
 
 struct walk {
     uint64_t bits;
@@ -34,14 +39,14 @@ static dyn_err walk_init(void *state, struct source_host *host, struct dyn_error
 static dyn_err memory_init(void *state, struct source_host *host, struct dyn_error *error)
 {
     struct walk *walk = state;
-    walk->scale = 2; /* over the sizes of several plans */
+    walk->scale = plan_table_find("rediscloud")->plans[PLAN_INDEX].holds[PLAN_SIZE] / 100;
     return walk_init(state, host, error);
 }
 
 static dyn_err volume_init(void *state, struct source_host *host, struct dyn_error *error)
 {
     struct walk *walk = state;
-    walk->scale = 1024 * 1024;
+    walk->scale = plan_table_find("papertrail")->plans[PLAN_INDEX].holds[PLAN_SIZE] / 100;
     return walk_init(state, host, error);
 }
 
