@@ -50,6 +50,7 @@ void input_teardown(void)
     dyn_loop_free(loop);
 }
 
+DYN_PRINTF(1, 0)
 static struct config *text_load(const char *format, va_list args, struct dyn_error *error)
 {
     struct dyn_buf text;
