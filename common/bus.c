@@ -266,7 +266,9 @@ static dyn_err access_take(struct bus *bus, const struct bus_access *access,
         return dyn_error_set(error, DYN_CONFIG, "user or password of Redis is too long");
     }
     if (access->password != NULL) {
-        dyn_str_copy(url->user, sizeof(url->user), dyn_str_from(access->username));
+        if (access->username != NULL) {
+            dyn_str_copy(url->user, sizeof(url->user), dyn_str_from(access->username));
+        }
         dyn_str_copy(url->password, sizeof(url->password), dyn_str_from(access->password));
     }
     if (!url->tls && (access->tls_ca != NULL || access->tls_cert != NULL || access->tls_insecure)) {

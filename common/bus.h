@@ -30,7 +30,7 @@ struct bus_reply;
 /** How the server is reached, as far as the URL does not say it. NULL, false and 0: not so. The bus
  *  keeps copies. */
 struct bus_access {
-    const char *username; /* instead of the URL's */
+    const char *username; /* instead of the URL's, with a password only */
     const char *password; /* instead of the URL's */
     /* PEM files, for rediss:// only: whom to trust (NULL: whom the system trusts) and who we are.
      */
@@ -154,8 +154,10 @@ struct bus_reader_options {
      *  Called on each (re)connect, and again whenever a later check finds a stream gone back. */
     void (*ready)(void *arg, struct dyn_str run_id, bool rewound);
     void (*lost)(void *arg, const char *why);
-    /** As in bus_options; and, found by the check every 5 s, a stream that ends in the highest
-     *  possible ID: nothing can be added to it until it is deleted. */
+    /** As in bus_options; streams that cannot be read (a key of another type, a user who may not):
+     *  nothing comes, of the others either, until that is mended; and, found by the check every
+     *  5 s, a stream that ends in the highest possible ID: nothing can be added to it until it is
+     *  deleted. */
     void (*trouble)(void *arg, const char *why);
     void *arg;
 };

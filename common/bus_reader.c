@@ -60,6 +60,21 @@ static size_t streams_active(const struct bus_reader *reader)
     return active;
 }
 
+/* A read was refused. What may pass is the bus's to tell; anything else lasts until a person acts,
+ * and nothing comes meanwhile. */
+static void read_refused(struct bus_reader *reader, const char *what, const struct bus_reply *reply)
+{
+    char why[KEY_MAX + 256];
+    struct dyn_str words = bus_reply_str(reply);
+    (void)snprintf(why, sizeof(why), "%s cannot be read: " DYN_STR_FMT, what, DYN_STR_ARG(words));
+    if (!bus_reply_may_pass(reply) && reader->options.trouble != NULL) {
+        reader->options.trouble(reader->options.arg, why);
+    }
+    if (!reader->dying) {
+        bus_reset(reader->bus, why);
+    }
+}
+
 /* ---- reading ---- */
 
 /* Entries are the last thing looked at before the callback: it may free or forget anything. */
@@ -95,11 +110,7 @@ static void on_read(void *arg, dyn_err err, const struct bus_reply *reply)
     struct bus_reader *reader = arg;
     reader->depth++;
     if (err == DYN_REFUSED) {
-        char why[160];
-        struct dyn_str words = bus_reply_str(reply);
-        (void)snprintf(why, sizeof(why), "streams cannot be read: " DYN_STR_FMT,
-                       DYN_STR_ARG(words));
-        bus_reset(reader->bus, why);
+        read_refused(reader, "streams", reply);
     }
     if (err == DYN_OK) {
         bool behind = false;
@@ -220,16 +231,15 @@ static void stream_end_tell(struct bus_reader *reader, const char *key, struct e
 static void on_check(void *arg, dyn_err err, const struct bus_reply *reply)
 {
     struct bus_reader *reader = arg;
-    if (reader->dying || (err != DYN_OK && err != DYN_REFUSED)) {
-        return;
+    if (reader->dying || !bus_is_ready(reader->bus) || (err != DYN_OK && err != DYN_REFUSED)) {
+        return; /* also when an answer before this one ended the check */
     }
     reader->depth++;
+    struct followed *stream = &reader->streams[reader->check_next];
     bool missing = err == DYN_REFUSED && dyn_str_starts(bus_reply_str(reply), "ERR no such key");
     if (err == DYN_REFUSED && !missing) {
-        bus_reset(reader->bus,
-                  "XINFO STREAM is refused: the key is no stream, or the user may not");
+        read_refused(reader, stream->key, reply);
     } else {
-        struct followed *stream = &reader->streams[reader->check_next];
         struct stream_info info = {.last = {0, 0}};
         if (!missing) {
             info = info_read(reply);

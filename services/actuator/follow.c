@@ -206,7 +206,7 @@ static void on_ready(void *arg, struct dyn_str run_id, bool rewound)
 static void on_lost(void *arg, const char *why)
 {
     struct follow *follow = arg;
-    (void)why; /* the command connection tells */
+    dyn_log(DYN_LOG_WARN, "reader_lost", "msg=%s", dyn_log_quoted(why));
     follow->reading = false;
     follow->caught_up = false;
 }

@@ -391,9 +391,9 @@ static void reader_ready(void *arg, struct dyn_str run_id, bool rewound)
 
 static void reader_lost(void *arg, const char *why)
 {
-    (void)why; /* the service says it, once for all connections */
     struct feed *feed = arg;
     feed->connected = false;
+    dyn_log(DYN_LOG_WARN, "reader_lost", "sink=%s msg=%s", feed->name, dyn_log_quoted(why));
 }
 
 static void reader_trouble(void *arg, const char *why)

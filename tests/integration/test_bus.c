@@ -435,6 +435,30 @@ START_TEST(a_url_carries_user_password_and_database)
 }
 END_TEST
 
+START_TEST(a_password_of_its_own_keeps_the_user_of_the_url)
+{
+    struct seen seen = {0};
+    char url[256];
+    (void)support_redis_call(redis, "ACL", "SETUSER", "worker", "on", ">other", "+@all", "~*",
+                             NULL);
+    (void)snprintf(url, sizeof(url), "redis://worker:old@127.0.0.1:%d", support_redis_port(redis));
+    const struct bus_access access = {.password = "other"};
+    const struct bus_options options = {.url = url,
+                                        .access = &access,
+                                        .name = "dynosaur-test",
+                                        .ready = on_ready,
+                                        .lost = on_lost,
+                                        .arg = &seen};
+    struct dyn_error error;
+    struct bus *bus = bus_new(loop, &options, &error);
+    ck_assert_msg(bus != NULL, "%s", error.text);
+    UNTIL(seen.ready + seen.lost > 0);
+    ck_assert_str_eq(seen.why, "");
+    ck_assert_int_eq(seen.ready, 1);
+    bus_free(bus);
+}
+END_TEST
+
 START_TEST(a_wrong_url_is_refused_without_its_user_part)
 {
     static const char *const urls[] = {
@@ -942,8 +966,40 @@ START_TEST(a_key_that_is_no_stream_ends_the_connection_and_says_so)
     (void)bus_reader_follow(reader, "a", beginning);
     UNTIL(read.lost >= 1);
     ck_assert_int_eq(read.ready, 0);
+    ck_assert_msg(strncmp(read.trouble, "a cannot be read: WRONGTYPE", 27) == 0, "%s",
+                  read.trouble);
     (void)support_redis_call(redis, "DEL", "a", NULL);
     UNTIL(read.ready == 1);
+    bus_reader_free(reader);
+}
+END_TEST
+
+START_TEST(a_stream_that_cannot_be_read_takes_no_answer_of_another)
+{
+    struct read_seen read = {0};
+    (void)support_redis_call(redis, "SET", "a", "text", NULL);
+    (void)support_redis_call(redis, "XADD", "b", "3-0", "m", "early", NULL);
+    struct bus_reader *reader = reader_open(&read, 0);
+    size_t a = bus_reader_follow(reader, "a", (struct entry_id){9, 0});
+    (void)bus_reader_follow(reader, "b", beginning);
+    UNTIL(read.lost >= 1);
+    ck_assert_uint_eq(bus_reader_cursor(reader, a).ms, 9);
+    bus_reader_free(reader);
+}
+END_TEST
+
+START_TEST(a_stream_that_a_user_may_not_read_is_told)
+{
+    struct read_seen read = {0};
+    (void)support_redis_call(redis, "XADD", "a", "3-0", "m", "early", NULL);
+    (void)support_redis_call(redis, "ACL", "SETUSER", "default", "-xread", NULL);
+    struct bus_reader *reader = reader_open(&read, 0);
+    (void)bus_reader_follow(reader, "a", beginning);
+    UNTIL(read.lost >= 1);
+    ck_assert_msg(strncmp(read.trouble, "streams cannot be read: NOPERM", 30) == 0, "%s",
+                  read.trouble);
+    (void)support_redis_call(redis, "ACL", "SETUSER", "default", "+xread", NULL);
+    UNTIL(read.entries[0] == 1);
     bus_reader_free(reader);
 }
 END_TEST
@@ -969,6 +1025,7 @@ static TCase *bus_tests(void)
     tcase_add_test(tests, a_host_name_is_resolved_beside_the_loop);
     tcase_add_test(tests, a_wrong_password_is_told_and_not_shown);
     tcase_add_test(tests, a_url_carries_user_password_and_database);
+    tcase_add_test(tests, a_password_of_its_own_keeps_the_user_of_the_url);
     tcase_add_test(tests, a_wrong_url_is_refused_without_its_user_part);
     tcase_add_test(tests, a_freed_bus_cancels_what_is_under_way);
     tcase_add_test(tests, a_bus_may_be_freed_in_its_own_callbacks);
@@ -995,6 +1052,8 @@ static TCase *reader_tests(void)
     tcase_add_test(tests, an_entry_with_the_highest_id_is_told_and_a_deletion_heals_it);
     tcase_add_test(tests, a_stream_followed_during_a_check_is_judged_by_the_next_one);
     tcase_add_test(tests, a_key_that_is_no_stream_ends_the_connection_and_says_so);
+    tcase_add_test(tests, a_stream_that_cannot_be_read_takes_no_answer_of_another);
+    tcase_add_test(tests, a_stream_that_a_user_may_not_read_is_told);
     return tests;
 }
 
