@@ -91,6 +91,13 @@ enum service_link {
     LINK_READY,
 };
 
+#define SERVICE_TROUBLES 8 /* kinds that are told apart; another one takes the oldest's place */
+
+struct service_trouble {
+    char word[16]; /* the first of what is said, which is its kind; "": none yet */
+    int64_t told_ms;
+};
+
 struct service_run {
     struct service service; /* first: the services get a pointer to it */
     const struct service_ops *ops;
@@ -112,8 +119,7 @@ struct service_run {
     struct metric *link_losses;
     struct metric *link_failures;
     struct metric *link_troubles;
-    char trouble[16]; /* the first word of what the last event about one said */
-    int64_t trouble_at_ms;
+    struct service_trouble troubles[SERVICE_TROUBLES];
 
     struct service_events events;
 };

@@ -153,19 +153,34 @@ static void link_lost(void *arg, const char *why)
 
 /* ---- trouble ---- */
 
+/* The place of this kind, or of the one that was told longest ago. */
+static struct service_trouble *trouble_of(struct service_run *run, const char *word)
+{
+    struct service_trouble *place = &run->troubles[0];
+    for (size_t i = 0; i < SERVICE_TROUBLES; i++) {
+        struct service_trouble *at = &run->troubles[i];
+        if (strcmp(at->word, word) == 0) {
+            return at;
+        }
+        place = at->told_ms < place->told_ms ? at : place;
+    }
+    return place;
+}
+
 void service_redis_trouble(struct service *service, const char *why)
 {
     struct service_run *run = (struct service_run *)service;
     int64_t now_ms = dyn_loop_now_ms(service->loop);
-    char word[sizeof run->trouble];
+    char word[sizeof run->troubles[0].word];
     run->link_troubles->value++;
     dyn_str_copy(word, sizeof word, (struct dyn_str){why, strcspn(why, " ")});
-    if (strcmp(word, run->trouble) == 0 && now_ms - run->trouble_at_ms < TROUBLE_EVENT_MS) {
+    struct service_trouble *kind = trouble_of(run, word);
+    if (strcmp(word, kind->word) == 0 && now_ms - kind->told_ms < TROUBLE_EVENT_MS) {
         dyn_log(DYN_LOG_ERROR, "redis_trouble", "cause=redis msg=%s", dyn_log_quoted(why));
         return;
     }
-    memcpy(run->trouble, word, sizeof run->trouble);
-    run->trouble_at_ms = now_ms;
+    memcpy(kind->word, word, sizeof kind->word);
+    kind->told_ms = now_ms;
     service_event(service, &(struct event){.level = EVENT_ERROR,
                                            .code = DYN_STR("redis_trouble"),
                                            .cause = DYN_STR("redis"),

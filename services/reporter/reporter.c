@@ -55,7 +55,8 @@ static void reporter_reload(struct service *service, struct config *next)
 {
     const struct reporter *reporter = service->state;
     if (owner_configure(reporter->owner, next) != DYN_OK) {
-        service_stop(service, 1);
+        /* Sinks of the old configuration may be left, and that is freed now. */
+        dyn_out_of_memory("the sinks of the new configuration");
     }
 }
 

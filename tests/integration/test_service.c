@@ -57,6 +57,9 @@ static void tiny_redis_ready(struct service *service, struct dyn_str run_id)
     DYN_ASSERT(run_id.len == 40);
     dyn_err err = bus_command(service->bus, argv, 2, 0, NULL, NULL);
     DYN_ASSERT(err == DYN_OK);
+    for (int i = 0; i < 6 && strcmp(tiny_wish(), "troubled") == 0; i++) {
+        service_redis_trouble(service, i % 2 == 0 ? "OOM full" : "NOPERM may not");
+    }
 }
 
 static void tiny_redis_lost(struct service *service, const char *why)
@@ -403,6 +406,20 @@ START_TEST(a_full_redis_is_told_with_what_to_do_and_events_wait_for_room)
 }
 END_TEST
 
+START_TEST(two_kinds_of_trouble_in_turn_are_one_event_each)
+{
+    support_redis_start(redis);
+    setup_store("4", bus_functions_version);
+    tiny_run("troubled");
+    program_await(program, "event=redis_ready");
+    program_await(program, "msg=\"NOPERM may not\"");
+    program_signal(program, SIGTERM);
+    program_await(program, "event=stopped");
+    /* tiny_started, and the two */
+    ck_assert_str_eq(support_redis_call(redis, "XLEN", "dyn:events", NULL), "3");
+}
+END_TEST
+
 START_TEST(another_number_of_partitions_is_exit_2)
 {
     support_redis_start(redis);
@@ -528,6 +545,7 @@ static void redis_add(Suite *suite)
     tcase_add_test(tests, redis_lost_and_back_is_told_once_each);
     tcase_add_test(tests, events_wait_for_redis_and_arrive);
     tcase_add_test(tests, a_full_redis_is_told_with_what_to_do_and_events_wait_for_room);
+    tcase_add_test(tests, two_kinds_of_trouble_in_turn_are_one_event_each);
     tcase_add_test(tests, another_number_of_partitions_is_exit_2);
     tcase_add_test(tests, a_service_that_does_not_work_says_why);
     tcase_add_test(tests, metrics_tell_the_process_and_the_build);
