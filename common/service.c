@@ -60,7 +60,7 @@ int service_main(int argc, char **argv, const struct service_ops *ops)
     }
     dyn_log_init(ops->name, DYN_LOG_INFO);
     service_process_harden();
-    if (service_process_split(&status)) {
+    if (service_process_split(&options, &status)) {
         return status;
     }
     if (!service_process_follow(&options)) {

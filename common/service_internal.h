@@ -50,9 +50,10 @@ DYN_NODISCARD bool service_process_follow(const struct service_options *options)
 /**
  * PID 1 of a container gets no signal that it has no handler for, SIGKILL by its own timer
  * included. So it becomes a parent that hands signals on and reaps; true, and the child's exit
- * status, in the parent when the child has ended; false in the process that is to do the work.
+ * status, in the parent when the child has ended; false in the process that is to do the work. The
+ * parent wipes its copy of options->redis, which the child still reads.
  */
-DYN_NODISCARD bool service_process_split(int *out_status);
+DYN_NODISCARD bool service_process_split(const struct service_options *options, int *out_status);
 
 /** SIGALRM, which ends the process, in so many seconds; 0 takes it back. */
 void service_process_alarm(unsigned seconds);

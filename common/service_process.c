@@ -53,7 +53,7 @@ static int child_attend(pid_t child, const sigset_t *signals)
     }
 }
 
-bool service_process_split(int *out_status)
+bool service_process_split(const struct service_options *options, int *out_status)
 {
     sigset_t signals;
     sigset_t before;
@@ -68,6 +68,10 @@ bool service_process_split(int *out_status)
     (void)sigprocmask(SIG_BLOCK, &signals, &before);
     pid_t child = fork();
     if (child > 0) {
+        if (options->redis != NULL) {
+            /* Everybody may read our command line; the child wipes its own when it has read it. */
+            explicit_bzero(options->redis, strlen(options->redis));
+        }
         *out_status = child_attend(child, &signals);
         return true;
     }

@@ -436,6 +436,19 @@ static bool namespaces_may_be_made(void)
     return status == 0;
 }
 
+static bool cmdline_holds(int pid, const char *text)
+{
+    char path[64];
+    char line[4096];
+    (void)snprintf(path, sizeof path, "/proc/%d/cmdline", pid);
+    FILE *stream = fopen(path, "r");
+    ck_assert_ptr_nonnull(stream);
+    size_t len = fread(line, 1, sizeof line, stream);
+    (void)fclose(stream);
+    ck_assert_uint_gt(len, 0);
+    return memmem(line, len, text, strlen(text)) != NULL;
+}
+
 /* SIGKILL does nothing to PID 1 of a container, so PID 1 has a worker, which dies in its place. */
 START_TEST(in_a_container_the_worker_is_killed_and_pid_1_ends_with_it)
 {
@@ -465,6 +478,8 @@ START_TEST(in_a_container_the_worker_is_killed_and_pid_1_ends_with_it)
     int first = child_of(program_pid(actuators[0]));
     int worker = child_of(first);
     ck_assert_int_gt(worker, 0);
+    ck_assert(!cmdline_holds(first, support_redis_url(redis)));
+    ck_assert(!cmdline_holds(worker, support_redis_url(redis)));
     ck_assert_int_eq(kill(worker, SIGSTOP), 0);
     int64_t stopped_ms = dyn_clock_boot_ms();
     ck_assert_int_eq(program_end(actuators[0]), 128 + SIGKILL);
