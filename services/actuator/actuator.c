@@ -9,10 +9,9 @@
 
 #include <inttypes.h>
 
-#define KEY_CHECK_MS 60000    /* a key that is missing is looked for that often */
-#define REPORTS_MAX 20000     /* entries of a partition's reports, about: the leader trims by age */
-#define WRITE_WAIT_MS 5000    /* a write that could not leave by then is not sent */
-#define SETTLE_MARGIN_MS 1000 /* beyond the end of a former holder's last request */
+#define KEY_CHECK_MS 60000 /* a key that is missing is looked for that often */
+#define REPORTS_MAX 20000  /* entries of a partition's reports, about: the leader trims by age */
+#define WRITE_WAIT_MS 5000 /* a write that could not leave by then is not sent */
 
 struct actuator {
     struct service *service;
@@ -221,18 +220,13 @@ static void kill_timer_move(struct actuator *actuator)
     }
 }
 
-/* A former holder that stood still may have sent its last request at its deadline. */
-static int64_t settle_ms(const struct config_lease *lease)
-{
-    int64_t rest_ms = lease->hold_ms + DYN_HTTP_TOTAL_TIMEOUT_MS - lease->actuator_wait_ms;
-    return (rest_ms > 0 ? rest_ms : 0) + SETTLE_MARGIN_MS;
-}
-
 static void on_taken(void *arg, size_t account, const struct lease_grant *grant)
 {
     struct actuator *actuator = arg;
     const struct config *config = actuator->config;
-    struct act_former former = {settle_ms(&config->redis.lease), grant->other_server};
+    struct act_former former = {
+        act_settle_ms(&config->redis.lease, grant->stood_still, grant->own_again || grant->first),
+        grant->other_server};
     bool unsettled = grant->stood_still || grant->other_server;
     dyn_log(DYN_LOG_INFO, "lease_taken", "account=%s epoch=%" PRIu64 " stood_still=%d new_redis=%d",
             config->accounts[account].name, grant->epoch, grant->stood_still, grant->other_server);

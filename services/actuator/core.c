@@ -265,6 +265,14 @@ struct intent act_intent_make(const struct act_core *core, const struct act_ctl 
 
 /* ---- leases and journal ---- */
 
+int64_t act_settle_ms(const struct config_lease *lease, bool stood_still, bool own)
+{
+    /* A holder that does not know sends its last request at its deadline. */
+    int64_t rest_ms = DYN_HTTP_TOTAL_TIMEOUT_MS + (own ? 0 : lease->hold_ms);
+    rest_ms -= stood_still ? lease->actuator_wait_ms : 0;
+    return (rest_ms > 0 ? rest_ms : 0) + ACT_SETTLE_MARGIN_MS;
+}
+
 void act_lead(struct act_core *core, size_t account, uint64_t epoch,
               const struct act_former *former, struct act_now now)
 {

@@ -141,6 +141,13 @@ struct act_former {
                           an open intent */
 };
 
+/**
+ * How long after the taking the last request of whoever wrote before may last, a margin included.
+ * `stood_still`: the lease was seen to stand still for its wait. `own`: nobody but us can have held
+ * it. Neither: it was destroyed, or another Redis has it, and whoever held it may not know yet.
+ */
+int64_t act_settle_ms(const struct config_lease *lease, bool stood_still, bool own);
+
 /** The account is ours under `epoch`; its journal follows. Nothing is asked of Heroku before
  *  act_journal_loaded(). `former` NULL: nothing of another's is under way. */
 void act_lead(struct act_core *core, size_t account, uint64_t epoch,

@@ -22,6 +22,7 @@
 #define ACT_RETRY_BASE_MS 1000
 #define ACT_RETRY_MAX_MS 60000
 #define ACT_JOURNAL_RETRY_MS 2000
+#define ACT_SETTLE_MARGIN_MS 1000 /* beyond the end of a former holder's last request */
 #define ACT_NONE SIZE_MAX
 
 /* Conditions that are told when they begin and when they are over, one bit each. */

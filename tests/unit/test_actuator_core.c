@@ -1093,6 +1093,15 @@ START_TEST(an_open_intent_of_before_waits_and_is_settled_by_a_reading)
 }
 END_TEST
 
+START_TEST(settling_outlasts_the_last_request_of_whoever_wrote_before)
+{
+    const struct config_lease lease = {.hold_ms = 12000, .actuator_wait_ms = 17000};
+    ck_assert_int_eq(act_settle_ms(&lease, true, false), 6000);
+    ck_assert_int_eq(act_settle_ms(&lease, false, true), DYN_HTTP_TOTAL_TIMEOUT_MS + 1000);
+    ck_assert_int_eq(act_settle_ms(&lease, false, false), 12000 + DYN_HTTP_TOTAL_TIMEOUT_MS + 1000);
+}
+END_TEST
+
 START_TEST(what_was_given_up_is_settled_at_once)
 {
     lead_after(NULL);
@@ -1857,6 +1866,7 @@ int main(void)
     tcase_add_test(tcase, an_open_intent_of_before_waits_and_is_settled_by_a_reading);
     tcase_add_test(tcase, nothing_is_asked_for_apps_before_their_account_is_clear);
     tcase_add_test(tcase, a_key_of_another_account_must_be_cleared_anew);
+    tcase_add_test(tcase, settling_outlasts_the_last_request_of_whoever_wrote_before);
     tcase_add_test(tcase, what_was_given_up_is_settled_at_once);
     tcase_add_test(tcase, without_an_open_intent_nobody_waits_for_the_one_before);
     tcase_add_test(tcase, a_journal_that_lost_something_makes_every_app_wait_and_accuses_nobody);
