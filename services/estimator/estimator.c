@@ -150,6 +150,7 @@ static void estimator_lead_over(void *arg, uint32_t partition, bool fenced, cons
         return;
     }
     if (estimator->commanding) {
+        share_failed(&estimator->share, partition, dyn_clock_boot_ms());
         dyn_log(DYN_LOG_WARN, "lead_ended", "partition=%" PRIu32 " msg=%s", partition,
                 dyn_log_quoted(why));
     }
@@ -186,6 +187,7 @@ static void estimator_tick(void *arg)
         if (lead_is_live(lead)) {
             led++;
             estimator->breaks[p] = BREAK_NONE;
+            share_led(&estimator->share, p);
         }
         int64_t own = lead_lag_ms(lead, wall);
         lag = own > lag ? own : lag;

@@ -119,6 +119,65 @@ START_TEST(what_was_taken_as_a_spare_is_kept_for_a_while)
 }
 END_TEST
 
+START_TEST(what_comes_back_is_kept_twice_as_long)
+{
+    share_able(&share, true, 0);
+    meet(1, 0);
+    share_taken(&share, others(), 0);
+    share_taken(&share, others(), 100000);
+    ck_assert_int_eq(share_wish(&share, others(), true, 100000 + 2 * KEEP - 1), LEASE_SPARE);
+    ck_assert_int_eq(share_wish(&share, others(), true, 100000 + 2 * KEEP), LEASE_UNWANTED);
+    for (int i = 0; i < 100; i++) {
+        share_taken(&share, others(), 0);
+    }
+    ck_assert_int_eq(share_wish(&share, others(), true, 64 * KEEP - 1), LEASE_SPARE);
+    ck_assert_int_eq(share_wish(&share, others(), true, 64 * KEEP), LEASE_UNWANTED);
+    meet(2, 200000);
+    share_taken(&share, others(), 200000);
+    ck_assert_int_eq(share_wish(&share, others(), true, 200000 + KEEP), LEASE_UNWANTED);
+}
+END_TEST
+
+static uint32_t owned(void)
+{
+    uint32_t p = 0;
+    while (!share.ours[p]) {
+        p++;
+    }
+    return p;
+}
+
+START_TEST(who_fails_to_lead_lets_another_try)
+{
+    share_able(&share, true, 0);
+    meet(1, 0);
+    uint32_t p = owned();
+    share_taken(&share, p, 0);
+    share_failed(&share, p, 1000);
+    share_failed(&share, p, 2000);
+    share_led(&share, p);
+    share_failed(&share, p, 3000);
+    share_failed(&share, p, 4000);
+    ck_assert_int_eq(share_wish(&share, p, true, 4000), LEASE_WANTED);
+    share_failed(&share, p, 5000);
+    ck_assert_int_eq(share_wish(&share, p, true, 5000), LEASE_UNWANTED);
+    ck_assert_int_eq(share_wish(&share, p, false, 5000 + GONE - 1), LEASE_UNWANTED);
+    ck_assert_int_eq(share_wish(&share, p, false, 5000 + GONE), LEASE_SPARE);
+    ck_assert_int_eq(share_wish(&share, p, false, 5000 + KEEP), LEASE_WANTED);
+}
+END_TEST
+
+START_TEST(who_is_alone_goes_on_trying)
+{
+    share_able(&share, true, 0);
+    meet(0, 0);
+    for (int i = 0; i < SHARE_FAILURES_MAX; i++) {
+        share_failed(&share, 0, 1000);
+    }
+    ck_assert_int_ne(share_wish(&share, 0, true, 1000), LEASE_UNWANTED);
+}
+END_TEST
+
 START_TEST(who_cannot_lead_any_more_gives_up_after_gone)
 {
     share_able(&share, true, 0);
@@ -145,6 +204,9 @@ int main(void)
     tcase_add_test(tests, among_others_only_a_share_is_wanted);
     tcase_add_test(tests, what_falls_to_a_newcomer_is_handed_over_at_once);
     tcase_add_test(tests, what_was_taken_as_a_spare_is_kept_for_a_while);
+    tcase_add_test(tests, what_comes_back_is_kept_twice_as_long);
+    tcase_add_test(tests, who_fails_to_lead_lets_another_try);
+    tcase_add_test(tests, who_is_alone_goes_on_trying);
     tcase_add_test(tests, who_cannot_lead_any_more_gives_up_after_gone);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
