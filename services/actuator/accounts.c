@@ -20,6 +20,7 @@ struct seat { /* of a configured account; beside names[] */
     char epoch_text[LEASE_EPOCH_TEXT];
     uint64_t read_needed; /* the reading of the hash that must have been answered */
     bool writing;         /* its identity is on the way to the hash */
+    bool keyless;
 };
 
 struct accounts {
@@ -93,6 +94,10 @@ static void plan(struct accounts *accounts)
     int64_t now_ms = dyn_clock_boot_ms();
     int64_t keep_ms = GROUPS_KEEP_RENEWALS * accounts->options.times.renew_ms;
     bool known = members_known(peers_members(accounts->peers));
+    bool others = members_count(peers_members(accounts->peers)) > 1;
+    for (size_t i = 0; i < accounts->count; i++) {
+        accounts->names[i].unable = others && accounts->seats[i].keyless;
+    }
     groups_form(accounts->names, accounts->count);
     spread(accounts);
     for (size_t i = 0; i < accounts->count; i++) {
@@ -113,7 +118,11 @@ static void plan_soon(struct accounts *accounts, bool reads)
 
 static void on_members(void *arg)
 {
-    plan_soon(arg, false);
+    struct accounts *accounts = arg;
+    for (size_t i = 0; i < accounts->count; i++) {
+        accounts->names[i].spares = 0;
+    }
+    plan_soon(accounts, false);
 }
 
 /* ---- the hash of identities ---- */
@@ -203,6 +212,12 @@ static void on_read(void *arg, dyn_err err, const struct bus_reply *reply)
     struct question question = *(struct question *)arg;
     struct accounts *accounts = question.accounts;
     free(arg);
+    if (err == DYN_REFUSED) {
+        struct dyn_str words = bus_reply_str(reply);
+        dyn_log(DYN_LOG_ERROR, "identities_refused",
+                "key=%s msg=\"" DYN_STR_FMT "; no account is touched before it can be read\"",
+                accounts->accounts_key, DYN_STR_ARG(words));
+    }
     if (err != DYN_OK || accounts->bus == NULL) {
         return; /* asked again with the next regular reading, or connection */
     }
@@ -240,6 +255,13 @@ static void on_again(void *arg)
     plan(accounts);
 }
 
+void accounts_key(struct accounts *accounts, size_t account, bool present)
+{
+    DYN_ASSERT(account < accounts->count);
+    accounts->seats[account].keyless = !present;
+    plan_soon(accounts, false);
+}
+
 void accounts_identity(struct accounts *accounts, size_t account, struct dyn_str identity)
 {
     DYN_ASSERT(account < accounts->count);
@@ -274,6 +296,7 @@ static void on_taken(void *arg, size_t lease, const struct lease_grant *grant)
     name->held = true;
     name->read = false;
     name->as_spare = !accounts->names[name->first].ours;
+    name->spares = name->as_spare ? name->spares + 1 : 0;
     name->taken_ms = dyn_clock_boot_ms();
     seat->epoch = grant->epoch;
     dyn_str_copy(seat->epoch_text, sizeof seat->epoch_text, grant->epoch_text);

@@ -51,6 +51,9 @@ DYN_NODISCARD dyn_err accounts_reload(struct accounts *accounts, const struct co
 /** To be called every ACT_TICK_MS. */
 void accounts_tick(struct accounts *accounts);
 
+/** Whether this process has the account's key. One that it lacks is left to others, if there are.
+ */
+void accounts_key(struct accounts *accounts, size_t account, bool present);
 /** Heroku told whose key it is; "": the key may not ask. Answered by `clear`, later. */
 void accounts_identity(struct accounts *accounts, size_t account, struct dyn_str identity);
 

@@ -324,6 +324,7 @@ static void keys_check(struct actuator *actuator, bool all)
             act_key(actuator->core, i, present, present ? NULL : error.text, now_take());
         }
         actuator->key_missing[i] = !present;
+        accounts_key(actuator->accounts, i, present);
     }
 }
 

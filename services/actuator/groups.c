@@ -23,10 +23,15 @@ void groups_form(struct groups_name *names, size_t count)
 static enum lease_wish wish_of_first(const struct groups_name *name, bool known, int64_t keep_ms,
                                      int64_t now_ms)
 {
+    if (name->unable) {
+        return LEASE_UNWANTED;
+    }
     if (known && name->ours) {
         return LEASE_WANTED;
     }
-    bool kept = !known || (name->as_spare && now_ms - name->taken_ms < keep_ms);
+    unsigned doubles = name->spares > 0 ? name->spares - 1 : 0;
+    doubles = doubles < GROUPS_KEEP_DOUBLES ? doubles : GROUPS_KEEP_DOUBLES;
+    bool kept = !known || (name->as_spare && now_ms - name->taken_ms < keep_ms << doubles);
     return !name->held || kept ? LEASE_SPARE : LEASE_UNWANTED;
 }
 

@@ -22,6 +22,7 @@
 
 #define GROUPS_IDENTITY_MAX 64
 #define GROUPS_KEEP_RENEWALS 10 /* a spare lease is kept that many renewals: 30 s by default */
+#define GROUPS_KEEP_DOUBLES 6   /* ... doubled with each time that it comes back, that often */
 
 enum groups_told {
     GROUPS_UNTOLD,  /* Heroku was not asked yet */
@@ -38,6 +39,8 @@ struct groups_name {
     bool held;        /* its lease */
     bool ours;        /* it falls to us; of the first of a group */
     bool as_spare;    /* it did not when it was taken */
+    unsigned spares;  /* times that it did not, one after the other, of this membership */
+    bool unable;      /* its key is missing here, and there are others: it is left to them */
     int64_t taken_ms; /* then */
     size_t first;     /* the smallest name of its group */
 };

@@ -294,6 +294,25 @@ START_TEST(a_third_stands_by_and_is_ready)
 }
 END_TEST
 
+START_TEST(who_lacks_a_key_leaves_its_account_to_another)
+{
+    ck_assert_int_eq(unsetenv("KEY_A"), 0);
+    ck_assert_int_eq(unsetenv("KEY_B"), 0);
+    begin(0);
+    await_owner("alpha", 0, 5000); /* alone it leads, and says what it lacks */
+    program_await(actuators[0], "event=heroku_key_missing");
+    ck_assert_int_eq(setenv("KEY_A", "canary-key-a", 1), 0);
+    ck_assert_int_eq(setenv("KEY_B", "canary-key-b", 1), 0);
+    begin(1);
+    await_owner("alpha", 1, 15000);
+    await_owner("beta", 1, 15000);
+    want(APPLE, 9);
+    want(BERRY, 9);
+    await_web(APPLE, 9, 10000);
+    await_web(BERRY, 9, 10000);
+}
+END_TEST
+
 START_TEST(whoever_is_killed_is_followed_after_the_wait)
 {
     begin(0);
@@ -529,6 +548,7 @@ int main(void)
     tcase_set_timeout(two, 90);
     tcase_add_test(two, two_actuators_share_two_accounts);
     tcase_add_test(two, a_third_stands_by_and_is_ready);
+    tcase_add_test(two, who_lacks_a_key_leaves_its_account_to_another);
     tcase_add_test(two, whoever_is_killed_is_followed_after_the_wait);
     tcase_add_test(two, whoever_joins_is_handed_its_share);
     tcase_add_test(two, whoever_drains_hands_over);

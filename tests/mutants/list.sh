@@ -71,8 +71,21 @@ mutant 'fold: a pin ends' $fold unit/test_fold \
 mutant 'fold: a new epoch restates all' $fold unit/test_fold \
     'fold->plan.controllers[c].given.exists = false;' '(void)c;'
 
+# ---- estimator: who leads ----
+
+mutant 'share: who fails to lead lets another try' services/estimator/share.c unit/test_share \
+    '!share->alone && since_failed_ms < share->gone_ms' 'false'
+mutant 'share: what comes back is handed over less often' services/estimator/share.c \
+    unit/test_share '(SHARE_KEEP_GONES * share->gone_ms) << doubles' 'SHARE_KEEP_GONES * share->gone_ms'
+
 # ---- actuator: what stands between a target and Heroku ----
 
+mutant 'groups: a key that is missing leaves the account to others' services/actuator/groups.c \
+    unit/test_groups 'if (name->unable) {' 'if (false) {'
+mutant 'groups: what comes back is handed over less often' services/actuator/groups.c \
+    unit/test_groups 'keep_ms << doubles' 'keep_ms'
+mutant 'core: a holder that does not know is waited for' services/actuator/core.c \
+    unit/test_actuator_core '(own ? 0 : lease->hold_ms)' '0'
 guards=services/actuator/guards.c
 mutant 'guards: raise_only targets let nothing fall' $guards unit/test_actuator_core \
     'if (facts->raise_only) {' 'if (false) {'

@@ -137,6 +137,34 @@ START_TEST(what_was_taken_as_a_spare_is_kept_for_a_while)
 }
 END_TEST
 
+START_TEST(what_comes_back_is_kept_twice_as_long)
+{
+    hold(0, "one");
+    names[0].ours = false;
+    names[0].as_spare = true;
+    names[0].spares = 2;
+    ck_assert_int_eq(wish(0, 2 * KEEP_MS - 1), LEASE_SPARE);
+    ck_assert_int_eq(wish(0, 2 * KEEP_MS), LEASE_UNWANTED);
+    names[0].spares = 1000;
+    ck_assert_int_eq(wish(0, 64 * KEEP_MS - 1), LEASE_SPARE);
+    ck_assert_int_eq(wish(0, 64 * KEEP_MS), LEASE_UNWANTED);
+}
+END_TEST
+
+START_TEST(what_lacks_its_key_is_left_to_others)
+{
+    hold(0, "one");
+    hold(1, "one");
+    names[0].unable = true; /* the first's key decides */
+    ck_assert_int_eq(wish(0, 0), LEASE_WANTED);
+    names[1].unable = true;
+    ck_assert_int_eq(wish(1, 0), LEASE_UNWANTED);
+    ck_assert_int_eq(wish(0, 0), LEASE_UNWANTED);
+    names[1].held = false;
+    ck_assert_int_eq(wish(1, 0), LEASE_UNWANTED);
+}
+END_TEST
+
 START_TEST(with_no_known_membership_what_is_held_stays)
 {
     hold(0, "one");
@@ -158,6 +186,8 @@ int main(void)
     tcase_add_test(tcase, a_key_that_may_not_ask_stands_alone);
     tcase_add_test(tcase, what_falls_to_another_is_handed_over);
     tcase_add_test(tcase, what_was_taken_as_a_spare_is_kept_for_a_while);
+    tcase_add_test(tcase, what_comes_back_is_kept_twice_as_long);
+    tcase_add_test(tcase, what_lacks_its_key_is_left_to_others);
     tcase_add_test(tcase, with_no_known_membership_what_is_held_stays);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
