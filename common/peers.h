@@ -27,8 +27,8 @@ struct peers *peers_new(struct dyn_loop *loop, const struct peers_options *optio
 void peers_free(struct peers *peers); /* after the bus, or once peers_close() was called */
 void peers_open(struct peers *peers, struct bus *bus); /* the command connection stands */
 void peers_close(struct peers *peers);                 /* or is lost */
-/** Say goodbye, so that others need not wait; no beat follows. It has left once bus_pending() of the
- *  connection is 0: before, the process must not end. */
+/** Say goodbye, so that others need not wait; no beat follows. It has left once bus_pending() of
+ * the connection is 0: before, the process must not end. */
 void peers_leave(struct peers *peers);
 const struct members *peers_members(const struct peers *peers);
 
