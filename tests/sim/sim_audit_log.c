@@ -189,7 +189,6 @@ static void values_added(struct part *part, const struct sim_write *write)
 {
     part->last = write->id;
     part->last_at = sim_now();
-    part_feed(part, write->id, write->value);
     if (!dyn_str_is(write->call, "dyn_tick") && write->process != 0) {
         part->last_batch = write->id;
         part->last_batch_at = sim_now();
@@ -306,8 +305,9 @@ void audit_log_write(const struct sim_write *write)
     if (write->kind == SIM_WRITE_ADD && values >= 0) {
         struct part *part = &logs.parts[values];
         if (part->server != write->server) {
-            part_again(part, (uint32_t)values);
-            return; /* the entry is there already */
+            part_again(part, (uint32_t)values); /* the entry is there already */
+        } else {
+            part_feed(part, write->id, write->value);
         }
         values_added(part, write);
     } else if (write->kind == SIM_WRITE_ADD && targets >= 0) {
