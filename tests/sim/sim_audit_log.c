@@ -353,6 +353,9 @@ static void part_look(struct part *part, uint32_t partition)
         part_again(part, partition);
     }
     int64_t well = faults_over_since(AREA_PROCESS | AREA_NETWORK | AREA_REDIS | AREA_HISTORY);
+    if (faults_log_went_back()) {
+        part->lost_at = 0; /* ticks of lower epochs than the log has are passed over, see I6 */
+    }
     if (part->lost_at != 0 && well != INT64_MAX && sim_now() - well > TELL_US &&
         sim_now() - part->lost_at > TELL_US) {
         audit_broken("I3",
