@@ -101,10 +101,10 @@ const struct config_field config_keys_redis[] = {
     {.key = NULL},
 };
 
-#define FIELD_LEASE(name, least, most, built_in, words)                                       \
-    {                                                                                         \
-        .key = name, .type = CONFIG_SECONDS, .min = least, .max = most, .fallback = built_in, \
-        .help = words                                                                         \
+#define FIELD_LEASE(name, least, most, built_in, words)                       \
+    {                                                                         \
+        .key = (name), .type = CONFIG_SECONDS, .min = (least), .max = (most), \
+        .fallback = (built_in), .help = (words)                               \
     }
 
 const struct config_field config_keys_lease[] = {

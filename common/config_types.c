@@ -423,10 +423,10 @@ static const struct config_type types_controller[] = {
 
 static const char *const choices_actions[] = {"all", "failed", "none", NULL};
 
-#define FIELD_ACTIONS(which)                                                                  \
-    {                                                                                         \
-        .key = "actions", .type = CONFIG_ENUM, .choices = choices_actions, .fallback = which, \
-        .help = "which changes of dynos and plans are told beside the errors"                 \
+#define FIELD_ACTIONS(which)                                                                    \
+    {                                                                                           \
+        .key = "actions", .type = CONFIG_ENUM, .choices = choices_actions, .fallback = (which), \
+        .help = "which changes of dynos and plans are told beside the errors"                   \
     }
 
 static const struct config_field fields_librato[] = {

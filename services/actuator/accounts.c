@@ -333,7 +333,12 @@ static bool seats_make(struct accounts *accounts, const struct config *config)
     size_t count = config->accounts_count;
     struct groups_name *names = calloc(count + 1, sizeof *names);
     struct seat *seats = calloc(count + 1, sizeof *seats);
-    bool good = names != NULL && seats != NULL;
+    bool good = true;
+    if (names == NULL || seats == NULL) {
+        free(names);
+        free(seats);
+        return false;
+    }
     for (size_t i = 0; good && i < count; i++) {
         size_t before = name_find(accounts, dyn_str_from(config->accounts[i].name));
         if (before != SIZE_MAX) {

@@ -37,7 +37,9 @@ static char *quoted(const char *text)
 {
     char *copy = text != NULL ? strdup(text) : NULL;
     for (char *p = copy; p != NULL && *p != '\0'; p++) {
-        *p = *p == '\'' ? '"' : *p;
+        if (*p == '\'') {
+            *p = '"';
+        }
     }
     return copy;
 }

@@ -79,7 +79,7 @@ START_TEST(random_sizes_walk_and_repeat_with_their_seed)
         double least, most, step;
     } cases[] = {{"RediscloudRandomInputPlugin", 112.5, 135, 22.5},
                  {"PapertrailRandomInputPlugin", 45.0 * 1048576, 54.0 * 1048576, 9.0 * 1048576}};
-    double first[50];
+    double first[50] = {0};
     for (int run = 0; run < 2; run++) {
         input_configure("type: Dynosaur::Inputs::%s, seed: 7, per_resource: 1", cases[_i].type);
         for (size_t i = 0; i < 50; i++) {

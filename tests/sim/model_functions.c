@@ -199,7 +199,9 @@ static bool cursor_bound(struct run *run, struct dyn_str id)
         return false;
     }
     const char *dash = memchr(id.ptr, '-', id.len);
-    DYN_ASSERT(dash != NULL);
+    if (dash == NULL) {
+        return false;
+    }
     struct dyn_str ms = {id.ptr, (size_t)(dash - id.ptr)};
     struct dyn_str seq = {dash + 1, id.len - ms.len - 1};
     struct dyn_str last_ms = text_or(now, 0, "0");

@@ -359,7 +359,9 @@ void http_client_free(struct http_client *client)
     }
     client->active_max = 0; /* nothing starts in the place of what ends */
     while (client->first != NULL) {
-        transfer_fail(client->first, DYN_CANCELLED);
+        struct http_transfer *first = client->first;
+        transfer_fail(first, DYN_CANCELLED);
+        DYN_ASSERT(client->first != first);
     }
     free(client);
 }

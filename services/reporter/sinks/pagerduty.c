@@ -170,7 +170,8 @@ static void pagerduty_deliver(void *state, struct sink_host *host,
     struct pagerduty *pagerduty = state;
     (void)host;
     bool over = delivery->event != NULL && delivery->event->state == EVENT_OVER;
-    if (delivery->incident == 0 || delivery->event->state == EVENT_ONCE) {
+    if (delivery->incident == 0 || delivery->event == NULL ||
+        delivery->event->state == EVENT_ONCE) {
         post_taken(&pagerduty->post);
         return;
     }

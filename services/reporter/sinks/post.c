@@ -337,7 +337,8 @@ void post_refused(struct post *post, const struct post_answer *answer)
 
 json_t *post_text(struct dyn_str text)
 {
-    json_t *whole = json_stringn(text.ptr != NULL ? text.ptr : "", text.len);
+    text = text.ptr != NULL ? text : DYN_STR("");
+    json_t *whole = json_stringn(text.ptr, text.len);
     char *copy = whole == NULL ? malloc(text.len + 1) : NULL;
     if (copy == NULL) {
         return whole;

@@ -50,8 +50,11 @@ static size_t text_clean(struct dyn_str text, char *out, size_t size)
         unsigned char c = (unsigned char)text.ptr[i];
         bool blank = c <= ' ' || c == 0x7f;
         if (!blank) {
-            char shown = c < 0x80 ? text.ptr[i] : '?';
-            out[len++] = shown;
+            out[len] = '?';
+            if (c < 0x80) {
+                out[len] = text.ptr[i];
+            }
+            len++;
         } else if (len > 0 && out[len - 1] != ' ') {
             out[len++] = ' ';
         }
