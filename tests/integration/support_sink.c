@@ -85,6 +85,7 @@ void sink_teardown(void)
     dyn_loop_free(loop);
 }
 
+DYN_PRINTF(2, 0)
 static dyn_err sink_make(const char *section, const char *format, va_list args,
                          struct dyn_error *error)
 {
