@@ -6,7 +6,8 @@
 
 enum {
     KEY_MAX = DYN_NAME_MAX + 64,
-    SCAN_TURNS_MAX = 10000
+    SCAN_TURNS_MAX = 10000,
+    OWNER_HEX = 17 /* a dash and 16 digits */
 };
 
 #define MARK_ENTRIES "300"   /* of the targets' stream: a mark comes every few seconds */
@@ -173,10 +174,15 @@ static void take_reports(void *arg, const struct bus_reply *reply)
     }
 }
 
-static void take_led(void *arg, const struct bus_reply *reply)
+/* INSTANCE-HEX: the second part tells two processes of one instance apart, and people nothing. */
+static void take_leader(void *arg, const struct bus_reply *reply)
 {
-    bool *led = arg;
-    *led = bus_reply_type(reply) == BUS_STRING && bus_reply_str(reply).len > 0;
+    char *leader = arg;
+    struct dyn_str owner = bus_reply_type(reply) == BUS_STRING ? bus_reply_str(reply) : DYN_STR("");
+    if (owner.len > OWNER_HEX && owner.ptr[owner.len - OWNER_HEX] == '-') {
+        owner.len -= OWNER_HEX;
+    }
+    dyn_str_copy(leader, FLEET_OWNER_MAX, owner);
 }
 
 /* ---- reading ---- */
@@ -196,7 +202,7 @@ static dyn_err partition_read(struct fleet_reading *reading, struct remote *remo
     (void)snprintf(reports, sizeof reports, "%s:{%" PRIu32 "}:reports", prefix, partition);
     dyn_err err = remote_ask(remote, take_newest, reading, error, "HGETALL", newest, NULL);
     if (err == DYN_OK) {
-        err = remote_ask(remote, take_led, &reading->fleet->partitions[partition].led, error,
+        err = remote_ask(remote, take_leader, reading->fleet->partitions[partition].leader, error,
                          "HGET", lease, "owner", NULL);
     }
     if (err == DYN_OK) {
@@ -258,8 +264,8 @@ static dyn_err leases_read(struct fleet *fleet, struct remote *remote, struct dy
         fleet->accounts[i].config = &fleet->config->accounts[i];
         (void)snprintf(key, sizeof key, "%s:{act}:%s:lease", fleet->config->redis.prefix,
                        fleet->config->accounts[i].name);
-        err = remote_ask(remote, take_led, &fleet->accounts[i].led, error, "HGET", key, "owner",
-                         NULL);
+        err = remote_ask(remote, take_leader, fleet->accounts[i].leader, error, "HGET", key,
+                         "owner", NULL);
     }
     return err;
 }

@@ -11,6 +11,7 @@
 #include "common/message.h"
 #include "deploy/cli/remote.h"
 
+#define FLEET_OWNER_MAX (DYN_NAME_MAX + 64)
 #define FLEET_OLD_MARK_MS 30000 /* the actuator lowers nothing with an older mark */
 
 struct fleet_controller {
@@ -23,14 +24,14 @@ struct fleet_controller {
 };
 
 struct fleet_partition {
-    bool used; /* an app lies in it */
-    bool led;
-    int64_t folded_ms; /* log time up to which the log was folded; 0: no mark */
+    bool used;                    /* an app lies in it */
+    char leader[FLEET_OWNER_MAX]; /* the estimator's instance; "": none */
+    int64_t folded_ms;            /* log time up to which the log was folded; 0: no mark */
 };
 
 struct fleet_account {
     const struct config_account *config;
-    bool led; /* an actuator holds a lease of it, as far as Redis tells */
+    char leader[FLEET_OWNER_MAX]; /* the actuator's instance, as far as Redis tells; "": none */
 };
 
 struct fleet {

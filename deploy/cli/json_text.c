@@ -110,14 +110,16 @@ json_t *json_of_fleet(const struct fleet *fleet)
         const struct fleet_partition *partition = &fleet->partitions[p];
         if (partition->used) {
             (void)json_array_append_new(
-                partitions, json_pack("{s:i, s:b, s:o}", "partition", (int)p, "led", partition->led,
+                partitions, json_pack("{s:i, s:b, s:s, s:o}", "partition", (int)p, "led",
+                                      partition->leader[0] != 0, "leader", partition->leader,
                                       "folded_at", time_of(partition->folded_ms)));
         }
     }
     for (size_t i = 0; i < fleet->config->accounts_count; i++) {
-        (void)json_array_append_new(accounts, json_pack("{s:s, s:b}", "account",
+        (void)json_array_append_new(accounts, json_pack("{s:s, s:b, s:s}", "account",
                                                         fleet->accounts[i].config->name, "led",
-                                                        fleet->accounts[i].led));
+                                                        fleet->accounts[i].leader[0] != 0, "leader",
+                                                        fleet->accounts[i].leader));
     }
     return json_pack("{s:o, s:o, s:o, s:o}", "at", time_of(fleet->now_ms), "controllers",
                      controllers, "partitions", partitions, "accounts", accounts);

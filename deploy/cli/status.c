@@ -83,7 +83,7 @@ static int run_status(const struct cli_command *self, int argc, char **argv)
 
 static const struct cli_option status_options[] = {
     ONLINE_OPTION_LINES,
-    {"--all", NULL, "every controller, not only those in trouble"},
+    {"--all", NULL, "who leads what, and every controller, not only those in trouble"},
     {"--json", NULL, "all that is known, for programs"},
     {NULL, NULL, NULL},
 };

@@ -66,12 +66,12 @@ static void partition_trouble(struct dyn_buf *out, const struct fleet *fleet, ui
         return;
     }
     counts->partitions++;
-    if (partition->led && !old) {
+    if (partition->leader[0] != '\0' && !old) {
         return;
     }
     counts->partitions_bad++;
     (void)dyn_buf_addf(out, "partition %" PRIu32 ": ", number);
-    if (!partition->led) {
+    if (partition->leader[0] == '\0') {
         (void)dyn_buf_addf(out, "no estimator leads it; ");
     }
     if (partition->folded_ms == 0) {
@@ -87,7 +87,7 @@ static void accounts_trouble(struct dyn_buf *out, const struct fleet *fleet,
                              struct status_counts *counts)
 {
     for (size_t i = 0; i < fleet->config->accounts_count; i++) {
-        if (!fleet->accounts[i].led) {
+        if (fleet->accounts[i].leader[0] == '\0') {
             counts->accounts_bad++;
             (void)dyn_buf_addf(out, "account %s: no actuator leads it: nothing of it is scaled\n",
                                fleet->config->accounts[i].name);
@@ -95,8 +95,25 @@ static void accounts_trouble(struct dyn_buf *out, const struct fleet *fleet,
     }
 }
 
+static void leaders_text(struct dyn_buf *out, const struct fleet *fleet)
+{
+    for (uint32_t p = 0; p < fleet->config->redis.partitions; p++) {
+        const struct fleet_partition *partition = &fleet->partitions[p];
+        if (partition->used && partition->leader[0] != '\0') {
+            (void)dyn_buf_addf(out, "partition %" PRIu32 ": led by %s\n", p, partition->leader);
+        }
+    }
+    for (size_t i = 0; i < fleet->config->accounts_count; i++) {
+        if (fleet->accounts[i].leader[0] != '\0') {
+            (void)dyn_buf_addf(out, "account %s: led by %s\n", fleet->config->accounts[i].name,
+                               fleet->accounts[i].leader);
+        }
+    }
+}
+
 static void all_text(struct dyn_buf *out, const struct fleet *fleet)
 {
+    leaders_text(out, fleet);
     for (size_t i = 0; i < fleet->controllers_count; i++) {
         const struct fleet_controller *controller = &fleet->controllers[i];
         struct explain_facts facts = status_facts(fleet, controller);

@@ -52,11 +52,11 @@ static void begin(void)
                                               .target = &targets[i],
                                               .actual = &actuals[i]};
         fleet.partitions[i] =
-            (struct fleet_partition){.used = true, .led = true, .folded_ms = NOW_MS - 2 * S};
+            (struct fleet_partition){.used = true, .leader = "est-1", .folded_ms = NOW_MS - 2 * S};
     }
     config = (struct config){
         .redis.partitions = 8, .accounts = accounts, .accounts_count = 1, .apps = apps};
-    fleet_accounts[0] = (struct fleet_account){.config = accounts, .led = true};
+    fleet_accounts[0] = (struct fleet_account){.config = accounts, .leader = "act-2"};
     fleet.config = &config;
     fleet.now_ms = NOW_MS;
     fleet.controllers = stands;
@@ -83,6 +83,9 @@ START_TEST(a_healthy_fleet_takes_one_line)
                                     "of 2 partitions folded\n");
     ck_assert_str_eq(stated(true), "all well: 2 of 2 controllers at target, 2 of 2 inputs ok, 2 "
                                    "of 2 partitions folded\n"
+                                   "partition 0: led by est-1\n"
+                                   "partition 1: led by est-1\n"
+                                   "account main: led by act-2\n"
                                    "shop/web: 10 of 10 dynos\n"
                                    "blog/web: 10 of 10 dynos\n");
 }
@@ -90,9 +93,9 @@ END_TEST
 
 START_TEST(trouble_comes_first_and_names_what_holds)
 {
-    fleet.partitions[1].led = false;
+    fleet.partitions[1].leader[0] = '\0';
     fleet.partitions[1].folded_ms = NOW_MS - 45 * S;
-    fleet_accounts[0].led = false;
+    fleet_accounts[0].leader[0] = '\0';
     actuals[0].running = 8;
     actuals[0].guard = GUARD_DOWN_COOLDOWN;
     actuals[0].until_ms = NOW_MS + 50 * S;
