@@ -31,6 +31,7 @@ struct leases {
     struct dyn_timer *ticker;
     struct kept **kept;
     size_t count;
+    bool unkept; /* and told: too few replicas had the last taking or renewal */
     bool leaving;
     bool left;
     void (*done)(void *arg);
@@ -116,6 +117,23 @@ static void lost(struct leases *leases, size_t index, const char *why)
     leases->options.lost(leases->options.arg, index, why);
 }
 
+/* Nothing that needs replicas is held then, and nobody is fenced: without this line all is quiet.
+ */
+static void unkept_tell(struct leases *leases, dyn_err err)
+{
+    if (err == DYN_UNKEPT && !leases->unkept) {
+        leases->unkept = true;
+        dyn_log(DYN_LOG_ERROR, "leases_unkept", "msg=%s",
+                dyn_log_quoted("Redis takes our leases, but fewer replicas than redis.replicas "
+                               "confirm them in time, so none of them counts: bring replicas back, "
+                               "or set redis.replicas to how many there are"));
+    } else if (err == DYN_OK && leases->unkept) {
+        leases->unkept = false;
+        dyn_log(DYN_LOG_INFO, "leases_kept", "msg=%s",
+                dyn_log_quoted("enough replicas confirm our leases again"));
+    }
+}
+
 /* ---- looking ---- */
 
 static void looked(void *arg, dyn_err err, const struct bus_reply *reply)
@@ -161,6 +179,7 @@ static void taken(void *arg, dyn_err err, const struct bus_reply *reply)
     }
     struct kept *kept = leases->kept[index];
     refusal_tell(kept, err, reply);
+    unkept_tell(leases, err);
     struct lease_grant grant = {.first = !kept->known && strcmp(kept->core.seen_epoch, "0") == 0,
                                 .stood_still = kept->core.owned && !kept->core.owned_by_self,
                                 .own_again = kept->core.owned && kept->core.owned_by_self &&
@@ -214,6 +233,7 @@ static void renewed(void *arg, dyn_err err, const struct bus_reply *reply)
         return;
     }
     refusal_tell(leases->kept[index], err, reply);
+    unkept_tell(leases, err);
     if (!lease_renewed(&leases->kept[index]->core, answer_of(err), dyn_clock_boot_ms())) {
         lost(leases, index, "another has taken the lease");
     }

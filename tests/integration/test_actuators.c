@@ -40,6 +40,7 @@ static struct support_file *file;
 static struct heroku heroku;
 static struct config *config;
 static struct program *actuators[ACTUATORS];
+static const char *more = ""; /* of the section `redis` */
 
 /* ---- a world ---- */
 
@@ -58,10 +59,10 @@ static void world_begin(const char *accounts, const char *apple, const char *mel
     support_file_write(file,
                        "version: 2\n"
                        "heroku_api_url: http://127.0.0.1:%u\n"
-                       "redis: {partitions: 1, lease: " SUPPORT_LEASE "}\n"
+                       "redis: {partitions: 1, %slease: " SUPPORT_LEASE "}\n"
                        "accounts: %s\n"
                        "apps:\n" APP APP APP,
-                       heroku.port, accounts, "apple", apple, "melon", melon, "berry", berry);
+                       heroku.port, more, accounts, "apple", apple, "melon", melon, "berry", berry);
     config = config_load(support_file_path(file), &error);
     ck_assert_msg(config != NULL, "%s", error.text);
 }
@@ -71,6 +72,13 @@ static void setup(void)
 {
     world_begin("{alpha: {heroku_api_key: \"${KEY_A}\"}, beta: {heroku_api_key: \"${KEY_B}\"}}",
                 "alpha", "alpha", "beta");
+}
+
+/* The same, with a replica asked for that there is not. */
+static void setup_unkept(void)
+{
+    more = "replicas: 1, ";
+    setup();
 }
 
 /* Two names whose keys are of one Heroku account. */
@@ -540,6 +548,19 @@ START_TEST(an_open_intent_holds_its_app_alone_until_it_is_settled)
 }
 END_TEST
 
+START_TEST(without_the_replicas_asked_for_nobody_writes_and_it_is_told_once)
+{
+    begin(0);
+    program_await(actuators[0], "leases_unkept");
+    want(APPLE, 9);
+    for (int i = 0; i < 100; i++) {
+        support_nap();
+    }
+    ck_assert_int_eq(support_web(&heroku, "apple"), 4);
+    ck_assert_int_eq(program_count(actuators[0], "leases_unkept"), 1);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("actuators");
@@ -561,6 +582,11 @@ int main(void)
     tcase_set_timeout(aliases, 90);
     tcase_add_test(aliases, two_names_of_one_account_end_up_with_one_actuator);
     suite_add_tcase(suite, aliases);
+    TCase *unkept = tcase_create("too few replicas");
+    tcase_add_checked_fixture(unkept, setup_unkept, teardown);
+    tcase_set_timeout(unkept, 90);
+    tcase_add_test(unkept, without_the_replicas_asked_for_nobody_writes_and_it_is_told_once);
+    suite_add_tcase(suite, unkept);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
     int failed = srunner_ntests_failed(runner);
