@@ -81,9 +81,7 @@ static void on_entry(void *arg, size_t stream, const struct bus_entry *entry)
 static void on_round(void *arg, bool behind)
 {
     struct follow *follow = arg;
-    if (!behind) {
-        follow->caught_up = true;
-    }
+    follow->caught_up = !behind; /* the marks of a reader that is behind are old */
 }
 
 /* ---- the newest targets ---- */
@@ -120,13 +118,16 @@ static void on_newest(void *arg, dyn_err err, const struct bus_reply *reply)
     for (size_t i = 1; i < bus_reply_count(reply); i += 2) {
         take_message(follow, part, bus_reply_str(bus_reply_at(reply, i)));
     }
-    part->seeded = true;
     if (part->stream == SIZE_MAX) {
         struct dyn_buf key;
         dyn_buf_init(&key, 512);
         bus_key_partition(&key, follow->prefix, part->number, "targets");
         part->stream = bus_reader_follow(follow->reader, dyn_buf_text(&key), part->last);
         dyn_buf_fini(&key);
+    }
+    part->seeded = part->stream != SIZE_MAX;
+    if (!part->seeded) {
+        seed_later(follow); /* no memory to follow it */
     }
 }
 

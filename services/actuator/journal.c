@@ -92,7 +92,13 @@ static void on_loaded(void *arg, dyn_err err, const struct bus_reply *reply)
         return;
     }
     if (err != DYN_OK) {
-        bus_reset(journal->bus, "the journal cannot be read");
+        char words[80];
+        char why[240];
+        dyn_str_copy(words, sizeof words,
+                     err == DYN_REFUSED ? bus_reply_str(reply) : dyn_str_from(dyn_err_text(err)));
+        (void)snprintf(why, sizeof why, "the journal of account %.100s cannot be read: %s",
+                       question.account, words);
+        bus_reset(journal->bus, why);
         return;
     }
     for (size_t i = 0; i + 1 < bus_reply_count(reply); i += 2) {
