@@ -18,6 +18,7 @@
 #define DYN_COMMON_CONFIG_H
 
 #include "common/limits.h"
+#include "common/plans.h"
 #include "common/str.h"
 
 /* ---- the vocabulary: which types exist and which keys each takes (config_types.c) ---- */
@@ -168,8 +169,13 @@ struct config_input {
     int64_t max_gap_ms;           /* max(3 x interval, 15 s) */
     int64_t doubt_zero_ms;        /* one hysteresis_period; 0: zeros are believed at once */
     enum config_on_outage on_outage;
-    int32_t fallback;             /* resources, for CONFIG_FALLBACK */
-    double per_resource;          /* > 0: resources = ceil(value / per_resource) */
+    int32_t fallback;               /* resources, for CONFIG_FALLBACK */
+    double per_resource;            /* > 0: resources = ceil(value / per_resource) */
+    const struct plan_table *plans; /* the controller's; not NULL: resources are the rung of the
+                                       smallest plan whose `measure` holds the value, and one more
+                                       than there are when none does */
+    enum plan_measure measure;
+    double threshold_percent;     /* 90: share of a plan that may be used */
     bool counter;                 /* grows, and begins anew each UTC day */
     uint64_t series;              /* hash of app, controller, input, type, non-secret options */
     struct config_options policy; /* the same values with their origins, for `check` */
@@ -180,10 +186,15 @@ struct config_controller {
     const struct config_type *type;
     struct config_options options;
     struct config_origin origin;
-    uint64_t id;                    /* hash of app and controller name */
-    const char *process_type;       /* "web" */
-    int32_t min_resource;           /* 2 */
-    int32_t max_resource;           /* 100 */
+    /* Hash of app and controller name, and of the names of its plans: what was kept of another
+     * ladder, whose rungs meant something else, is another controller's. */
+    uint64_t id;
+    const char *process_type;       /* "web"; of plans the add-on's service, "rediscloud" */
+    const struct plan_table *plans; /* NULL: it scales dynos; else the plan of an add-on */
+    const char *addon;              /* which, by name or id; NULL: the only one of that service */
+    bool allow_downgrade;           /* of plans; else a fall is decided and told, not made */
+    int32_t min_resource;           /* 2; of plans the first's rung */
+    int32_t max_resource;           /* 100; of plans the last's */
     enum config_mode mode;          /* dry_run: true is shadow */
     int64_t scale_up_cooldown_ms;   /* 0 */
     int64_t scale_down_cooldown_ms; /* 60 s */

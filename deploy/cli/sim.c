@@ -215,9 +215,9 @@ static void sim_give_sample(struct sim_world *world, size_t index)
     const struct sim_controller *controller = &sim->controllers[input->controller];
     const struct trace_row *row = &input->trace->rows[input->next++];
     struct sim_partition *partition = world->of[controller->app->partition];
-    double demand = ceil(row->value / input->config->per_resource);
-    double most = controller->config->max_resource;
-    input->demand = (int32_t)(demand < most ? demand : most);
+    int32_t demand = fold_resources(input->config, row->value);
+    int32_t most = controller->config->max_resource;
+    input->demand = demand < most ? demand : most;
     sim->rows[sim->rows_count++] =
         (struct sim_row){.at_ms = row->at_ms, .input = (uint32_t)index, .value = row->value};
     world->untold++;

@@ -59,6 +59,12 @@ size_t fold_bytes(const struct fold *fold)
 
 int32_t fold_resources(const struct config_input *config, double value)
 {
+    if (config->plans != NULL) {
+        bool above;
+        int32_t rung =
+            plan_rung_for(config->plans, config->measure, config->threshold_percent, value, &above);
+        return above ? rung + 1 : rung;
+    }
     double resources = ceil(value / config->per_resource);
     return resources < FOLD_RESOURCES_MAX ? (int32_t)resources : FOLD_RESOURCES_MAX;
 }
@@ -308,6 +314,7 @@ static void fold_new_epoch(struct fold *fold, uint64_t epoch, int64_t now)
         if (fold_lag(input, now) != LAG_NONE) {
             input->told = LAG_NONE;
         }
+        input->told_above = false;
     }
 }
 
@@ -358,6 +365,7 @@ static void fold_tick_controller(struct fold *fold, size_t index, int64_t now, i
             input->born_at = now;
         }
         fold_tell_lag(fold, input, now, out);
+        fold_tell_above(fold, input, out);
     }
     struct fold_decision decision = fold_decide(fold, controller, now);
     if (decision.exists && !fold_same(&decision, &controller->given)) {

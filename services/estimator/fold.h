@@ -47,6 +47,9 @@ struct fold_out {
     void *arg;
 };
 
+/** The resources that a value asks for; of plans one more than there are when none holds it. */
+int32_t fold_resources(const struct config_input *config, double value);
+
 /** NULL: no memory. */
 struct fold *fold_new(const struct config *config, uint32_t partition);
 void fold_free(struct fold *fold);

@@ -24,7 +24,8 @@ struct fold_input {
     int64_t told_at;   /* log ms at which its outage was last told */
     int64_t turned_at; /* of a counter, see counter.h; WINDOW_NEVER */
     uint32_t controller;
-    uint8_t told; /* enum fold_lag that was told */
+    uint8_t told;    /* enum fold_lag that was told */
+    bool told_above; /* that it needs more than the largest plan */
 };
 
 struct fold_decision {
@@ -102,7 +103,6 @@ static inline struct window_rule fold_rule(const struct config_input *config)
 }
 
 /* fold.c */
-int32_t fold_resources(const struct config_input *config, double value);
 enum fold_lag fold_lag(const struct fold_input *input, int64_t now);
 /** What the input asks for at `now`; -1: nothing. */
 int32_t fold_input_estimate(const struct fold_input *input, int64_t now);
@@ -116,6 +116,8 @@ void fold_give_report(const struct fold *fold, const struct fold_controller *con
 /** Tell of an input's lag what was not told yet. */
 void fold_tell_lag(struct fold *fold, struct fold_input *input, int64_t now,
                    const struct fold_out *out);
+/** Tell, once each way, that an input needs more than the largest plan, and no longer does. */
+void fold_tell_above(struct fold *fold, struct fold_input *input, const struct fold_out *out);
 void fold_tell_lost(const struct fold *fold, struct dyn_str member, uint64_t lost,
                     const struct fold_out *out);
 void fold_tell_break(const struct fold *fold, int64_t drift_ms, uint32_t breaks,

@@ -175,6 +175,37 @@ void fold_tell_lag(struct fold *fold, struct fold_input *input, int64_t now,
     }
 }
 
+void fold_tell_above(struct fold *fold, struct fold_input *input, const struct fold_out *out)
+{
+    const struct config_input *config = input->config;
+    double max = window_max(&input->window);
+    bool above =
+        config->plans != NULL && !isnan(max) && fold_resources(config, max) > config->plans->count;
+    if (above == input->told_above || out->event == NULL) {
+        return;
+    }
+    input->told_above = above;
+    const char *largest = config->plans->plans[config->plans->count - 1].name;
+    struct dyn_buf text;
+    dyn_buf_init(&text, DYN_ERROR_TEXT_MAX);
+    if (above) {
+        dyn_buf_addf(&text,
+                     "%.10g is more than %s, the largest plan, should hold "
+                     "(max_percentage_threshold %.10g%%): the largest that is allowed is asked for",
+                     max, largest, config->threshold_percent);
+    } else {
+        dyn_buf_addf(&text, "%s is large enough again", largest);
+    }
+    struct event event = {
+        .level = above ? EVENT_WARN : EVENT_INFO,
+        .state = above ? EVENT_RAISED : EVENT_OVER,
+        .code = DYN_STR("above_plans"),
+        .text = dyn_buf_str(&text),
+    };
+    fold_event_of_input(fold, input, event, out);
+    dyn_buf_fini(&text);
+}
+
 void fold_tell_lost(const struct fold *fold, struct dyn_str member, uint64_t lost,
                     const struct fold_out *out)
 {

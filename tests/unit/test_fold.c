@@ -240,6 +240,71 @@ START_TEST(a_daily_counter_falls_with_its_day_and_one_reading_covers)
 }
 END_TEST
 
+/* Blog's dynos become the plans of its Redis, of which two are allowed. */
+static void blog_scales_plans(enum plan_measure measure)
+{
+    const struct plan_table *plans = plan_table_find("rediscloud");
+    blog_controller.plans = plans;
+    blog_controller.min_resource = plan_rung(plans, "rediscloud:100");
+    blog_controller.max_resource = plans->count;
+    blog_inputs[0].per_resource = 0;
+    blog_inputs[0].plans = plans;
+    blog_inputs[0].measure = measure;
+    blog_inputs[0].threshold_percent = 90;
+}
+
+/* The figures that the original's users know. */
+static const struct {
+    enum plan_measure measure;
+    double value;
+    const char *plan;
+} worked[] = {
+    {PLAN_SIZE, 95, "rediscloud:250"},
+    {PLAN_SIZE, 89, "rediscloud:100"},
+    {PLAN_SIZE, 1, "rediscloud:100"},
+    {PLAN_CONNECTIONS, 240, "rediscloud:500"},
+    {PLAN_CONNECTIONS, 30, "rediscloud:100"},
+    {PLAN_CONNECTIONS, 1000, "rediscloud:2500"},
+    {PLAN_CONNECTIONS, 10000, "rediscloud:2500"},
+};
+
+START_TEST(a_value_asks_for_the_smallest_plan_that_holds_it)
+{
+    blog_scales_plans(worked[_i].measure);
+    say(600, SERIES_BLOG, worked[_i].value);
+    tick(601);
+    ck_assert_int_eq(blog_got.last.rung, plan_rung(blog_controller.plans, worked[_i].plan));
+    ck_assert_int_le(blog_got.last.estimate, blog_got.last.rung);
+}
+END_TEST
+
+START_TEST(a_value_above_all_plans_asks_for_the_largest_and_is_told_until_it_is_over)
+{
+    blog_scales_plans(PLAN_SIZE);
+    run(600, 660, 50000);
+    ck_assert_int_eq(blog_got.last.rung, 10);
+    ck_assert_int_eq(blog_got.last.estimate, 11);
+    ck_assert_int_eq(blog_got.last.reason, TARGET_AT_MAX);
+    ck_assert_str_eq(events, "above_plans users raised\n");
+    run(660, 1000, 44999);
+    ck_assert_int_eq(blog_got.last.rung, 10);
+    ck_assert_int_eq(blog_got.last.estimate, 10);
+    ck_assert_int_eq(blog_got.last.reason, TARGET_DEMAND);
+    ck_assert_str_eq(events, "above_plans users raised\nabove_plans users over\n");
+}
+END_TEST
+
+START_TEST(a_new_leader_tells_anew_what_is_above_all_plans)
+{
+    blog_scales_plans(PLAN_SIZE);
+    run(600, 660, 50000);
+    epoch = 2;
+    ticked_at = -1;
+    tick(660);
+    ck_assert_str_eq(events, "above_plans users raised\nabove_plans users raised\n");
+}
+END_TEST
+
 START_TEST(a_young_window_may_only_raise)
 {
     run(600, 899, 250);
@@ -897,6 +962,11 @@ int main(void)
     tcase_add_test(tests, a_fall_waits_for_the_whole_window_and_for_a_tick);
     tcase_add_test(tests, a_daily_counter_falls_with_its_day_and_one_reading_covers);
     tcase_add_test(tests, a_young_window_may_only_raise);
+    tcase_add_loop_test(tests, a_value_asks_for_the_smallest_plan_that_holds_it, 0,
+                        (int)(sizeof worked / sizeof worked[0]));
+    tcase_add_test(tests,
+                   a_value_above_all_plans_asks_for_the_largest_and_is_told_until_it_is_over);
+    tcase_add_test(tests, a_new_leader_tells_anew_what_is_above_all_plans);
     tcase_add_test(tests, a_rise_does_not_lend_the_right_to_fall);
     tcase_add_test(tests, a_late_value_of_an_ignored_input_gives_nothing);
     tcase_add_test(tests, one_silent_input_of_two_holds_the_app);
