@@ -54,6 +54,27 @@ static void poller_arm(struct poller *poller)
     dyn_timer_start(poller->timer, next - dyn_loop_now_ms(poller->options.loop), 0);
 }
 
+static void entries_count(struct poller *poller)
+{
+    poller->counts.inputs = 0;
+    poller->counts.disabled = 0;
+    for (uint32_t slot = 0; slot < poller->entries_count; slot++) {
+        const struct entry *entry = &poller->entries[slot];
+        bool ours = entry->host != NULL && !entry->leaving;
+        poller->counts.inputs += ours;
+        poller->counts.disabled += ours && entry->told;
+    }
+}
+
+static void entry_tell(struct poller *poller, struct entry *entry)
+{
+    const char *why = source_host_disabled(entry->host);
+    if (why != NULL || entry->told) {
+        poller->options.disabled(poller->options.arg, &entry->of, why);
+    }
+    entry->told = why != NULL;
+}
+
 static void poller_done(struct poller *poller, uint32_t slot)
 {
     struct schedule_event event = {.kind = SCHEDULE_DONE, .slot = slot};
@@ -73,6 +94,10 @@ static void poller_sample(void *arg, struct source_host *host, enum sample_statu
     poller_done(poller, slot);
     poller->counts.ended[status]++;
     poller_arm(poller);
+    if ((status == SAMPLE_DISABLED) != poller->entries[slot].told) {
+        entry_tell(poller, &poller->entries[slot]); /* set up anew since a reload */
+        entries_count(poller);
+    }
     poller->options.sample(poller->options.arg, &poller->entries[slot].of, status, value, words);
 }
 
@@ -255,15 +280,6 @@ static struct wanted *wanted_find(struct wanted *list, size_t count, uint64_t se
     return low < count && list[low].of.input->series == series ? &list[low] : NULL;
 }
 
-static void entry_tell(struct poller *poller, struct entry *entry)
-{
-    const char *why = source_host_disabled(entry->host);
-    if (why != NULL || entry->told) {
-        poller->options.disabled(poller->options.arg, &entry->of, why);
-    }
-    entry->told = why != NULL;
-}
-
 /* Keep what is still wanted as it is, and let the rest go. */
 static void entries_keep(struct poller *poller, struct wanted *list, size_t count)
 {
@@ -280,9 +296,7 @@ static void entries_keep(struct poller *poller, struct wanted *list, size_t coun
         wanted->there = true;
         entry->of = wanted->of;
         entry->leaving = false;
-        if (source_host_reload(entry->host, wanted->of.app, wanted->of.input)) {
-            poller_done(poller, slot);
-        }
+        source_host_reload(entry->host, wanted->of.app, wanted->of.input);
         entry_tell(poller, entry);
     }
 }
@@ -377,18 +391,6 @@ static dyn_err entries_add(struct poller *poller, const struct wanted *list, siz
         err = entry_add(poller, slot, &list[i], first_ms);
     }
     return err;
-}
-
-static void entries_count(struct poller *poller)
-{
-    poller->counts.inputs = 0;
-    poller->counts.disabled = 0;
-    for (uint32_t slot = 0; slot < poller->entries_count; slot++) {
-        const struct entry *entry = &poller->entries[slot];
-        bool ours = entry->host != NULL && !entry->leaving;
-        poller->counts.inputs += ours;
-        poller->counts.disabled += ours && entry->told;
-    }
 }
 
 dyn_err poller_configure(struct poller *poller, const struct config *config)

@@ -16,6 +16,7 @@ struct source_host {
     uint64_t stray;
     uint32_t slot;
     bool reading;
+    bool renew; /* set up anew before the next reading */
 };
 
 /* ---- what a source may ask ---- */
@@ -184,19 +185,23 @@ static bool input_has_secrets(const struct config_input *input)
     return false;
 }
 
-bool source_host_reload(struct source_host *host, const struct config_app *app,
+static void host_renew(struct source_host *host)
+{
+    host->renew = false;
+    host_end(host);
+    host_start(host);
+}
+
+void source_host_reload(struct source_host *host, const struct config_app *app,
                         const struct config_input *input)
 {
     DYN_ASSERT(source_host_same(host, input));
     host->app = app;
     host->input = input;
-    if (host->disabled == NULL && !input_has_secrets(input)) {
-        return false;
+    host->renew = host->disabled != NULL || input_has_secrets(input);
+    if (host->renew && !host->reading) {
+        host_renew(host);
     }
-    bool given_up = host->reading;
-    host_end(host);
-    host_start(host);
-    return given_up;
 }
 
 /* ---- readings ---- */
@@ -204,6 +209,9 @@ bool source_host_reload(struct source_host *host, const struct config_app *app,
 void source_host_poll(struct source_host *host, int64_t now_ms, int64_t wall_ms)
 {
     DYN_ASSERT(!host->reading);
+    if (host->renew) {
+        host_renew(host);
+    }
     host->reading = true;
     if (host->state == NULL) {
         host_answer(host, SAMPLE_DISABLED, 0, source_host_disabled(host));

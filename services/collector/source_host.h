@@ -35,9 +35,9 @@ void source_host_free(
     struct source_host *host); /* a reading under way is given up without a sample */
 
 /** Point to a new configuration's input, which must be source_host_same(). Its source goes on,
- * unless it was disabled or has secrets, which may be others now: then it is set up anew, and a
- * reading under way is given up without a sample (returns true). */
-bool source_host_reload(struct source_host *host, const struct config_app *app,
+ *  unless it was disabled or has secrets, which may be others now: then it is set up anew, when a
+ *  reading under way has ended. */
+void source_host_reload(struct source_host *host, const struct config_app *app,
                         const struct config_input *input);
 /** Whether the input reads the same thing as often as this host does. */
 bool source_host_same(const struct source_host *host, const struct config_input *input);

@@ -389,8 +389,8 @@ static void polls_judge(size_t input)
 {
     const struct demand_poll *poll = NULL;
     for (size_t i = 0; (poll = demand_poll_at(input, i)) != NULL; i++) {
-        bool heard = !faults_touched_by(AREA_NETWORK | AREA_PROCESS, poll->process, poll->at,
-                                        poll->at + HEARD_US);
+        bool heard = !faults_touched_by(AREA_NETWORK | AREA_PROCESS, poll->process,
+                                        poll->at - HEARD_US, poll->at + HEARD_US);
         if (!poll->stored && heard && sim_now() - poll->at > STORED_US && !logs.lost_told &&
             process_lives(poll->process)) {
             audit_broken("I3", "%s said %.0f at %.1f s, and that was never stored",

@@ -370,10 +370,52 @@ START_TEST(a_source_that_cannot_start_is_disabled_until_a_reload_cures_it)
     check_failed(SAMPLE_DISABLED, "no secret");
     odd_value = 5;
     ck_assert(source_host_same(host, &input));
-    ck_assert(!source_host_reload(host, &app, &input));
+    source_host_reload(host, &app, &input);
     ck_assert_ptr_null(source_host_disabled(host));
     read_at(0, 0);
     check_good(5);
+}
+END_TEST
+
+static int slow_starts;
+
+static dyn_err slow_init(void *state, struct source_host *of, struct dyn_error *error)
+{
+    (void)state;
+    (void)of;
+    (void)error;
+    slow_starts++;
+    return DYN_OK;
+}
+
+static void slow_poll(void *state, struct source_host *of, int64_t now_ms, int64_t wall_ms)
+{
+    (void)state;
+    (void)of;
+    (void)now_ms;
+    (void)wall_ms;
+}
+
+static const struct source_ops slow = {.name = "slow", .init = slow_init, .poll = slow_poll};
+
+START_TEST(an_answer_under_way_is_taken_over_a_reload_and_new_secrets_come_after_it)
+{
+    option("key", CONFIG_SECRET);
+    make(&slow);
+    ck_assert_int_eq(slow_starts, 1);
+    source_host_reload(host, &app, &input);
+    ck_assert_int_eq(slow_starts, 2);
+    source_host_poll(host, 0, 0);
+    source_host_reload(host, &app, &input);
+    ck_assert(source_host_reading(host));
+    source_good(host, 5);
+    check_good(5);
+    ck_assert_int_eq(slow_starts, 2);
+    source_host_poll(host, 0, 0);
+    ck_assert_int_eq(slow_starts, 3);
+    source_good(host, 6);
+    source_host_poll(host, 0, 0);
+    ck_assert_int_eq(slow_starts, 3);
 }
 END_TEST
 
@@ -415,6 +457,7 @@ int main(void)
     tcase_add_test(all, numbers_that_are_none_become_errors);
     tcase_add_test(all, an_answer_that_nobody_waits_for_is_counted_and_not_taken);
     tcase_add_test(all, a_source_that_cannot_start_is_disabled_until_a_reload_cures_it);
+    tcase_add_test(all, an_answer_under_way_is_taken_over_a_reload_and_new_secrets_come_after_it);
     tcase_add_test(all, a_type_without_a_source_is_disabled);
     tcase_add_test(all, every_source_is_found_by_its_name_in_the_vocabulary);
     tcase_set_timeout(all, 30);
