@@ -233,24 +233,30 @@ static bool part_is_early(const struct part *part, const struct target *target)
            target->log_ms < heard + fleet.longest_window_ms;
 }
 
-static const struct given *given_find(const struct part *part, const struct target *target)
+/* What the log, folded again, gave there; the same, if it is among what one entry gave: a batch may
+ * raise a target twice. NULL: nothing. */
+static const struct given *given_find(const struct part *part, const struct target *target,
+                                      uint64_t bytes)
 {
+    const struct given *found = NULL;
     size_t kept = part->given_count < GIVEN_KEPT ? part->given_count : GIVEN_KEPT;
     for (size_t back = 1; back <= kept; back++) {
         const struct given *given = &part->given[(part->given_count - back) % GIVEN_KEPT];
-        if (given->controller == target->controller &&
-            entry_id_compare(given->decided, target->decided) == 0) {
+        bool there = given->controller == target->controller &&
+                     entry_id_compare(given->decided, target->decided) == 0;
+        if (there && given->bytes == bytes) {
             return given;
         }
+        found = there && found == NULL ? given : found;
     }
-    return NULL;
+    return found;
 }
 
 static void target_added(struct part *part, const struct sim_write *write,
                          const struct target *target)
 {
-    const struct given *given = given_find(part, target);
     uint64_t bytes = dyn_hash(DYN_HASH_SEED, write->value);
+    const struct given *given = given_find(part, target, bytes);
     audit.counts.targets++;
     if (given != NULL && given->bytes == bytes) {
         audit.counts.targets_equal++;
