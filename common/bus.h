@@ -3,7 +3,9 @@
  *
  * A bus connects by itself and reconnects for ever (full jitter, 100 ms to 5 s). It is ready when
  * authentication, SELECT, CLIENT SETNAME and ROLE (which must say master) have passed; `ready`
- * tells the server's run_id, so that its owner sees another server behind the same address.
+ * tells the replication ID (master_replid of INFO), of which Redis draws another at each start and
+ * each promotion: so its owner sees another history behind the same address, also where a server
+ * was replaced and is the primary again.
  * Whatever goes wrong on a connection, including a command that is not answered in time, ends that
  * connection: every command under way is answered with DYN_CLOSED or DYN_TIMEOUT, then `lost`.
  * So do the error replies READONLY (the server has become a replica) and LOADING (it has no data
@@ -51,7 +53,7 @@ struct bus_options {
                         where hiredis has no TLS */
     const struct bus_access *access; /* NULL: the URL says it all */
     const char *name;                /* for CLIENT SETNAME, "dynosaur-estimator" */
-    void (*ready)(void *arg, struct dyn_str run_id);
+    void (*ready)(void *arg, struct dyn_str replid);
     /** Once a loss or failed series of attempts, and again while it lasts when the reason is
      *  another. */
     void (*lost)(void *arg, const char *why);
@@ -147,12 +149,12 @@ struct bus_reader_options {
     void (*entry)(void *arg, size_t stream, const struct bus_entry *entry);
     /** After each reply. */
     void (*round)(void *arg, bool behind);
-    /** Connected: another run_id than before means another history. On each (re)connect, and every
-     *  5 s, the reader asks how each stream stands; `rewound` is true when entries were lost: its
-     *  last ID lies below the cursor, which is then set back to it, or it counts fewer entries than
-     *  it had (deleted or flushed, and written to again).
-     *  Called on each (re)connect, and again whenever a later check finds a stream gone back. */
-    void (*ready)(void *arg, struct dyn_str run_id, bool rewound);
+    /** Connected: another replication ID than before means another history. On each (re)connect,
+     * and every 5 s, the reader asks how each stream stands; `rewound` is true when entries were
+     * lost: its last ID lies below the cursor, which is then set back to it, or it counts fewer
+     * entries than it had (deleted or flushed, and written to again). Called on each (re)connect,
+     * and again whenever a later check finds a stream gone back. */
+    void (*ready)(void *arg, struct dyn_str replid, bool rewound);
     void (*lost)(void *arg, const char *why);
     /** As in bus_options; streams that cannot be read (a key of another type, a user who may not):
      *  nothing comes, of the others either, until that is mended; and, found by the check every

@@ -38,10 +38,10 @@ static void on_role(void *arg, dyn_err err, const struct bus_reply *reply)
     }
 }
 
-/* The value of a line "run_id:..." of INFO; empty when there is none. */
-static struct dyn_str run_id_find(struct dyn_str info)
+/* The value of a line "master_replid:..." of INFO; empty when there is none. */
+static struct dyn_str replid_find(struct dyn_str info)
 {
-    static const char key[] = "run_id:";
+    static const char key[] = "master_replid:";
     const char *at = info.len > 0 ? memmem(info.ptr, info.len, key, sizeof(key) - 1) : NULL;
     if (at == NULL) {
         return (struct dyn_str){"", 0};
@@ -59,9 +59,9 @@ static void on_info(void *arg, dyn_err err, const struct bus_reply *reply)
     if (err != DYN_OK || bus->state != BUS_GREETING) {
         return;
     }
-    struct dyn_str run_id = run_id_find(bus_reply_str(reply));
-    if (run_id.len == 0) {
-        greeting_refuse(bus, "the server tells no run_id", reply);
+    struct dyn_str replid = replid_find(bus_reply_str(reply));
+    if (replid.len == 0) {
+        greeting_refuse(bus, "the server tells no master_replid", reply);
         return;
     }
     bus->state = BUS_READY;
@@ -69,7 +69,7 @@ static void on_info(void *arg, dyn_err err, const struct bus_reply *reply)
     bus->ready_at_ms = dyn_loop_now_ms(bus->loop);
     bus->told = false;
     if (bus->options.ready != NULL) {
-        bus->options.ready(bus->options.arg, run_id);
+        bus->options.ready(bus->options.arg, replid);
     }
 }
 
@@ -100,7 +100,7 @@ static dyn_err master_greet(struct bus *bus)
     }
     struct dyn_str name[] = {DYN_STR("CLIENT"), DYN_STR("SETNAME"), dyn_str_from(bus->name)};
     struct dyn_str role[] = {DYN_STR("ROLE")};
-    struct dyn_str info[] = {DYN_STR("INFO"), DYN_STR("server")};
+    struct dyn_str info[] = {DYN_STR("INFO"), DYN_STR("replication")};
     if (err == DYN_OK) {
         err = bus_command_send(bus, name, 3, 0, on_greeting, bus);
     }

@@ -8,7 +8,7 @@
 #define CHECK_STREAMS_MS 5000
 #define STREAMS_MAX 256
 #define KEY_MAX 256
-#define RUN_ID_MAX 64
+#define REPLID_MAX 64
 
 struct followed {
     char key[KEY_MAX];
@@ -28,7 +28,7 @@ struct bus_reader {
     struct bus_reader_options options;
     struct followed *streams;
     size_t streams_count;
-    char run_id[RUN_ID_MAX];
+    char replid[REPLID_MAX];
     bool working;       /* a round is under way */
     bool announced;     /* `ready` was called for this connection */
     bool rewound;       /* the running check found a stream gone back */
@@ -207,7 +207,7 @@ static void check_end(struct bus_reader *reader)
     reader->announced = true;
     reader->checked_at_ms = dyn_loop_now_ms(reader->loop);
     if (tell && reader->options.ready != NULL) {
-        reader->options.ready(reader->options.arg, dyn_str_from(reader->run_id), reader->rewound);
+        reader->options.ready(reader->options.arg, dyn_str_from(reader->replid), reader->rewound);
     }
     if (!reader->dying) {
         round_begin(reader);
@@ -297,11 +297,11 @@ static void round_begin(struct bus_reader *reader)
 
 /* ---- the connection ---- */
 
-static void on_ready(void *arg, struct dyn_str run_id)
+static void on_ready(void *arg, struct dyn_str replid)
 {
     struct bus_reader *reader = arg;
     reader->depth++;
-    dyn_str_copy(reader->run_id, sizeof(reader->run_id), run_id);
+    dyn_str_copy(reader->replid, sizeof(reader->replid), replid);
     reader->announced = false;
     round_begin(reader);
     reader_leave(reader);

@@ -9,7 +9,7 @@ local PUBLISH_MAX = 256
 local MEMBERS_MAX = 1024
 local GONE_MAX = 64
 local SETTLE_MAX = 64
-local RUN_ID_MAX = 64
+local REPLID_MAX = 64
 
 local function is_number(text)
     return text ~= nil and #text <= 20 and (text == '0' or text:find('^[1-9]%d*$') ~= nil)
@@ -45,16 +45,16 @@ local function trim(stream, minid_ms, maxlen)
     end
 end
 
--- keys: lease. args: owner, seen epoch, seen beat, run_id. -> [epoch, cursor ms, cursor seq, run_id
+-- keys: lease. args: owner, seen epoch, seen beat, replid. -> [epoch, cursor ms, cursor seq, replid
 -- under which it was held before]
 local function acquire(keys, args)
     local lease = keys[1]
     local owner, seen_epoch, seen_beat = args[1], args[2], args[3]
     if #keys ~= 1 or #args ~= 4 or owner == '' or not is_number(seen_epoch)
-        or not is_number(seen_beat) or #args[4] > RUN_ID_MAX then
-        return wrong('dyn_acquire lease owner seen_epoch seen_beat run_id')
+        or not is_number(seen_beat) or #args[4] > REPLID_MAX then
+        return wrong('dyn_acquire lease owner seen_epoch seen_beat replid')
     end
-    local held = redis.call('HMGET', lease, 'epoch', 'beat', 'cursor_ms', 'cursor_seq', 'run_id')
+    local held = redis.call('HMGET', lease, 'epoch', 'beat', 'cursor_ms', 'cursor_seq', 'replid')
     local epoch, beat = held[1] or '0', held[2] or '0'
     if epoch ~= seen_epoch or beat ~= seen_beat then
         return redis.error_reply('FENCED the lease has moved since it was seen')
@@ -62,7 +62,7 @@ local function acquire(keys, args)
     local now = redis.call('TIME')
     local now_ms = tonumber(now[1]) * 1000 + math.floor(tonumber(now[2]) / 1000)
     local next_epoch = string.format('%.0f', math.max(tonumber(epoch) + 1, now_ms))
-    redis.call('HSET', lease, 'owner', owner, 'epoch', next_epoch, 'call', '0', 'run_id', args[4])
+    redis.call('HSET', lease, 'owner', owner, 'epoch', next_epoch, 'call', '0', 'replid', args[4])
     redis.call('HINCRBY', lease, 'beat', 1)
     return {next_epoch, held[3] or '0', held[4] or '0', held[5] or ''}
 end

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #define KEY_MAX 320
-#define RUN_ID_MAX 64
+#define REPLID_MAX 64
 #define KEPT_MAX_MS 1000 /* that long replicas may take; what waits behind it waits as well */
 
 struct kept { /* a lease, and what the shell knows of it */
@@ -26,7 +26,7 @@ struct leases {
     struct dyn_loop *loop;
     struct leases_options options;
     char owner[DYN_NAME_MAX + 64];
-    char run_id[RUN_ID_MAX];
+    char replid[REPLID_MAX];
     struct bus *bus; /* NULL: away */
     struct dyn_timer *ticker;
     struct kept **kept;
@@ -197,7 +197,7 @@ static void taken(void *arg, dyn_err err, const struct bus_reply *reply)
     dyn_str_copy(kept->owner, sizeof kept->owner, dyn_str_from(leases->owner));
     grant.epoch_text = dyn_str_from(kept->epoch);
     struct dyn_str before = bus_reply_str(bus_reply_at(reply, 3));
-    grant.other_server = !dyn_str_is(before, leases->run_id);
+    grant.other_server = !dyn_str_is(before, leases->replid);
     grant.cursor = (struct entry_id){bus_reply_u64(bus_reply_at(reply, 1)),
                                      bus_reply_u64(bus_reply_at(reply, 2))};
     if (kept->removing) {
@@ -217,7 +217,7 @@ static void take(struct leases *leases, size_t index)
                              dyn_str_from(leases->owner),
                              dyn_str_from(kept->core.seen_epoch),
                              dyn_str_from(kept->core.seen_beat),
-                             dyn_str_from(leases->run_id)};
+                             dyn_str_from(leases->replid)};
     if (!ask(leases, index, argv, 8, true, taken)) {
         (void)lease_taken(&kept->core, LEASE_UNSURE, dyn_clock_boot_ms());
     }
@@ -446,10 +446,10 @@ void leases_wish(struct leases *leases, size_t index, enum lease_wish wish)
     }
 }
 
-void leases_open(struct leases *leases, struct bus *bus, struct dyn_str run_id)
+void leases_open(struct leases *leases, struct bus *bus, struct dyn_str replid)
 {
     leases->bus = bus;
-    dyn_str_copy(leases->run_id, sizeof leases->run_id, run_id);
+    dyn_str_copy(leases->replid, sizeof leases->replid, replid);
     for (size_t i = 0; i < leases->count; i++) {
         lease_open(&leases->kept[i]->core, dyn_clock_boot_ms());
     }

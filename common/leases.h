@@ -23,8 +23,9 @@ struct leases;
 struct lease_grant {
     uint64_t epoch;
     struct dyn_str epoch_text; /* as the Functions want it; lives as long as the lease is held */
-    bool other_server; /* the holder before knew a Redis of another run_id, or nobody held it yet
-                          under this one: what Redis has may be less than what was written */
+    bool other_server; /* the holder before knew another history of Redis (its master_replid), or
+                          nobody held it yet under this one: what Redis has may be less than what
+                          was written */
     bool first;        /* nobody ever held it, as far as we know: a Redis without any history; not
                           one that lost it */
     bool stood_still;  /* taken from somebody who did not give it up */
@@ -54,7 +55,7 @@ void leases_forget(struct leases *leases, size_t index);
 void leases_wish(struct leases *leases, size_t index, enum lease_wish wish);
 
 /** The command connection stands, or is lost. `bus` is used until then. */
-void leases_open(struct leases *leases, struct bus *bus, struct dyn_str run_id);
+void leases_open(struct leases *leases, struct bus *bus, struct dyn_str replid);
 void leases_close(struct leases *leases, const char *why);
 
 /** Another fenced Function with this lease was answered: done (sent at sent_ms of the boot clock,

@@ -85,7 +85,7 @@ struct pin {
 
 enum tick_break {
     BREAK_NONE = 0,
-    BREAK_REDIS = 1, /* another run_id, or a stream that went back: entries may be lost */
+    BREAK_REDIS = 1, /* another history, or a stream that went back: entries may be lost */
 };
 
 struct tick {

@@ -47,7 +47,7 @@ struct service_ops {
     /** The command connection stands; each time. The number of partitions that setup stored has
      *  been compared (another one: exit 2), and the Functions are there. A later redis_lost()
      *  follows each redis_ready(), and none comes without it. */
-    void (*redis_ready)(struct service *service, struct dyn_str run_id);
+    void (*redis_ready)(struct service *service, struct dyn_str replid);
     void (*redis_lost)(struct service *service, const char *why);
     /** Take `next` in place of service->config, which is freed afterwards. */
     void (*reload)(struct service *service, struct config *next);

@@ -113,7 +113,7 @@ struct service_run {
 
     enum service_link link;
     struct dyn_error link_why; /* for people and /readyz, unless LINK_READY */
-    struct dyn_buf run_id;
+    struct dyn_buf replid;
     int64_t away_since_ms; /* 0: it was never there */
     struct dyn_timer *ask;
     struct metric *link_ready;

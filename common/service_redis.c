@@ -6,7 +6,7 @@ enum {
     MISSING_RETRY_MS = 1000,
     OTHER_RETRY_MS = 5000,
     TROUBLE_EVENT_MS = 60000,
-    RUN_ID_MAX = 64
+    REPLID_MAX = 64
 };
 
 static void setup_ask(void *arg);
@@ -36,7 +36,7 @@ static void link_open(struct service_run *run)
     run->away_since_ms = 0;
     link_set(run, LINK_READY, "");
     run->link_ready->value = 1;
-    dyn_log(DYN_LOG_INFO, "redis_ready", "run_id=%s away_s=%lld", dyn_buf_text(&run->run_id),
+    dyn_log(DYN_LOG_INFO, "redis_ready", "replid=%s away_s=%lld", dyn_buf_text(&run->replid),
             (long long)away_s);
     service_events_open(&run->events, true);
     if (was_lost) {
@@ -48,7 +48,7 @@ static void link_open(struct service_run *run)
                                                      .text = dyn_str_from(text)});
     }
     if (run->ops->redis_ready != NULL) {
-        run->ops->redis_ready(&run->service, dyn_buf_str(&run->run_id));
+        run->ops->redis_ready(&run->service, dyn_buf_str(&run->replid));
     }
 }
 
@@ -118,11 +118,11 @@ static void setup_ask(void *arg)
     }
 }
 
-static void link_connected(void *arg, struct dyn_str run_id)
+static void link_connected(void *arg, struct dyn_str replid)
 {
     struct service_run *run = arg;
-    dyn_buf_clear(&run->run_id);
-    (void)dyn_buf_add_str(&run->run_id, run_id);
+    dyn_buf_clear(&run->replid);
+    (void)dyn_buf_add_str(&run->replid, replid);
     link_set(run, LINK_ASKING, "connected to Redis, not yet compared with its setup");
     setup_ask(run);
 }
@@ -210,7 +210,7 @@ dyn_err service_redis_start(struct service_run *run, struct dyn_error *error)
 {
     struct service *service = &run->service;
     char name[DYN_NAME_MAX];
-    dyn_buf_init(&run->run_id, RUN_ID_MAX);
+    dyn_buf_init(&run->replid, REPLID_MAX);
     if (redis_resolve(run, error) != DYN_OK) {
         return DYN_CONFIG;
     }
@@ -254,5 +254,5 @@ void service_redis_stop(struct service_run *run)
     run->ask = NULL;
     dyn_timer_free(run->events.retry);
     run->events.retry = NULL;
-    dyn_buf_fini(&run->run_id);
+    dyn_buf_fini(&run->replid);
 }

@@ -159,10 +159,10 @@ static void record_give_up(struct record *record, const char *why)
     dyn_loop_stop(record->loop);
 }
 
-static void record_ready(void *arg, struct dyn_str run_id, bool rewound)
+static void record_ready(void *arg, struct dyn_str replid, bool rewound)
 {
     struct record *record = arg;
-    (void)run_id;
+    (void)replid;
     record->connected = true;
     record->why[0] = 0; /* earlier attempts do not matter any more */
     if (rewound) {

@@ -28,7 +28,7 @@ enum part {
 enum {
     ARGV_MAX = 40,
     SETUP_AGAIN_MS = 2000,
-    RUN_ID_MAX = 64
+    REPLID_MAX = 64
 };
 
 #define REDIS_MEMORY_LEAST ((int64_t)256 * 1024 * 1024)
@@ -62,7 +62,7 @@ struct run {
     struct dyn_signal *signals[3];
     struct run_part parts[PARTS];
     struct bus *bus; /* tells when another Redis stands behind the address */
-    char run_id[RUN_ID_MAX];
+    char replid[REPLID_MAX];
     bool was_ready;
     struct dyn_child *setup;
     struct dyn_timer *setup_again;
@@ -229,7 +229,7 @@ static void setup_exited(void *arg, int status, struct dyn_str output, bool trun
     } else if (status == CLI_USAGE) {
         run_stop(run, CLI_USAGE);
     } else {
-        run->run_id[0] = '\0';
+        run->replid[0] = '\0';
         dyn_timer_start(run->setup_again, SETUP_AGAIN_MS, 0);
     }
 }
@@ -253,7 +253,7 @@ static void setup_start(void *arg)
 }
 
 /* Another server behind the same address may not be set up. */
-static void redis_ready(void *arg, struct dyn_str run_id)
+static void redis_ready(void *arg, struct dyn_str replid)
 {
     struct run *run = arg;
     if (!run->was_ready) {
@@ -261,8 +261,8 @@ static void redis_ready(void *arg, struct dyn_str run_id)
             run->is_private ? run->place.url : "");
     }
     run->was_ready = true;
-    if (!dyn_str_is(run_id, run->run_id)) {
-        dyn_str_copy(run->run_id, sizeof run->run_id, run_id);
+    if (!dyn_str_is(replid, run->replid)) {
+        dyn_str_copy(run->replid, sizeof run->replid, replid);
         setup_start(run);
     }
 }

@@ -441,12 +441,12 @@ void accounts_free(struct accounts *accounts)
     free(accounts);
 }
 
-void accounts_open(struct accounts *accounts, struct bus *bus, struct dyn_str run_id)
+void accounts_open(struct accounts *accounts, struct bus *bus, struct dyn_str replid)
 {
     accounts->bus = bus;
     hash_read(accounts);
     peers_open(accounts->peers, bus);
-    leases_open(accounts->leases, bus, run_id);
+    leases_open(accounts->leases, bus, replid);
 }
 
 void accounts_close(struct accounts *accounts, const char *why)

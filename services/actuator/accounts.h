@@ -40,7 +40,7 @@ struct accounts *accounts_new(struct dyn_loop *loop, const struct config *config
 void accounts_free(struct accounts *accounts); /* after the bus */
 
 /** The command connection stands, or is lost. `bus` is used until then. */
-void accounts_open(struct accounts *accounts, struct bus *bus, struct dyn_str run_id);
+void accounts_open(struct accounts *accounts, struct bus *bus, struct dyn_str replid);
 void accounts_close(struct accounts *accounts, const char *why);
 
 /** Another configuration: accounts are recognised by name. Leases of those that left are given up,

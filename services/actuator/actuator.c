@@ -514,12 +514,12 @@ static dyn_err actuator_start(struct service *service, struct dyn_error *error)
     return DYN_OK;
 }
 
-static void actuator_redis_ready(struct service *service, struct dyn_str run_id)
+static void actuator_redis_ready(struct service *service, struct dyn_str replid)
 {
     struct actuator *actuator = service->state;
     follow_open(actuator->follow, service->bus);
     journal_open(actuator->journal, service->bus);
-    accounts_open(actuator->accounts, service->bus, run_id);
+    accounts_open(actuator->accounts, service->bus, replid);
 }
 
 static void actuator_redis_lost(struct service *service, const char *why)

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#define RUN_ID_MAX 64
+#define REPLID_MAX 64
 #define PREFIX_MAX 80 /* config.h allows 64 */
 
 struct part {
@@ -23,7 +23,7 @@ struct follow {
     struct dyn_timer *retry;
     struct part parts[DYN_PARTITIONS_MAX];
     size_t commands;
-    char run_id[RUN_ID_MAX];
+    char replid[REPLID_MAX];
     bool reading;
     bool caught_up;
 };
@@ -188,13 +188,13 @@ static void history_is_new(struct follow *follow)
     follow_again(follow);
 }
 
-static void on_ready(void *arg, struct dyn_str run_id, bool rewound)
+static void on_ready(void *arg, struct dyn_str replid, bool rewound)
 {
     struct follow *follow = arg;
-    char text[RUN_ID_MAX];
-    dyn_str_copy(text, sizeof text, run_id);
-    bool other = follow->run_id[0] != '\0' && strcmp(text, follow->run_id) != 0;
-    memcpy(follow->run_id, text, sizeof text);
+    char text[REPLID_MAX];
+    dyn_str_copy(text, sizeof text, replid);
+    bool other = follow->replid[0] != '\0' && strcmp(text, follow->replid) != 0;
+    memcpy(follow->replid, text, sizeof text);
     follow->reading = true;
     follow->caught_up = false;
     if (other || rewound) {

@@ -359,10 +359,10 @@ static dyn_err collector_start(struct service *service, struct dyn_error *error)
     return DYN_OK;
 }
 
-static void collector_redis_ready(struct service *service, struct dyn_str run_id)
+static void collector_redis_ready(struct service *service, struct dyn_str replid)
 {
     struct collector *collector = service->state;
-    (void)run_id; /* what is unanswered is sent again, whichever server answers */
+    (void)replid; /* what is unanswered is sent again, whichever server answers */
     outbox_online(collector->outbox, true);
     peers_open(collector->peers, service->bus);
     collector_pump(collector);

@@ -26,7 +26,7 @@ struct estimator {
     struct dyn_timer *retry;
     struct lead *leads[DYN_PARTITIONS_MAX]; /* NULL: not led now */
     uint32_t breaks[DYN_PARTITIONS_MAX];    /* of the first tick; until a lead is live */
-    char run_id[64];                        /* of the Redis that we knew last; "": none yet */
+    char replid[64];                        /* of the Redis that we knew last; "": none yet */
     bool commanding;                        /* the command connection stands, and fits */
     bool reading;                           /* the reader's connection stands */
     bool instructed;                        /* all commands of before the start have been read */
@@ -249,10 +249,10 @@ static void estimator_round(void *arg, bool behind)
 }
 
 /* Another history behind the same address: what was folded may not be there any more. */
-static void estimator_new_history(struct estimator *estimator, struct dyn_str run_id, bool rewound)
+static void estimator_new_history(struct estimator *estimator, struct dyn_str replid, bool rewound)
 {
-    bool other = estimator->run_id[0] != 0 && !dyn_str_is(run_id, estimator->run_id);
-    dyn_str_copy(estimator->run_id, sizeof(estimator->run_id), run_id);
+    bool other = estimator->replid[0] != 0 && !dyn_str_is(replid, estimator->replid);
+    dyn_str_copy(estimator->replid, sizeof(estimator->replid), replid);
     if (!other && !rewound) {
         return;
     }
@@ -265,11 +265,11 @@ static void estimator_new_history(struct estimator *estimator, struct dyn_str ru
     estimator_lead_anew(estimator);
 }
 
-static void estimator_reader_ready(void *arg, struct dyn_str run_id, bool rewound)
+static void estimator_reader_ready(void *arg, struct dyn_str replid, bool rewound)
 {
     struct estimator *estimator = arg;
     estimator->reading = true;
-    estimator_new_history(estimator, run_id, rewound);
+    estimator_new_history(estimator, replid, rewound);
     estimator_review(estimator);
 }
 
@@ -424,12 +424,12 @@ static dyn_err estimator_start(struct service *service, struct dyn_error *error)
     return DYN_OK;
 }
 
-static void estimator_redis_ready(struct service *service, struct dyn_str run_id)
+static void estimator_redis_ready(struct service *service, struct dyn_str replid)
 {
     struct estimator *estimator = service->state;
     estimator->commanding = true;
-    estimator_new_history(estimator, run_id, false);
-    leases_open(estimator->leases, service->bus, run_id);
+    estimator_new_history(estimator, replid, false);
+    leases_open(estimator->leases, service->bus, replid);
     estimator_review(estimator);
 }
 

@@ -379,13 +379,13 @@ static bool streams_rewind(struct feed *feed)
     return lost;
 }
 
-static void reader_ready(void *arg, struct dyn_str run_id, bool rewound)
+static void reader_ready(void *arg, struct dyn_str replid, bool rewound)
 {
     struct feed *feed = arg;
     feed->connected = true;
     if (rewound && streams_rewind(feed)) {
-        dyn_log(DYN_LOG_INFO, "feed_rewound", "sink=%s run_id=" DYN_STR_FMT, feed->name,
-                DYN_STR_ARG(run_id));
+        dyn_log(DYN_LOG_INFO, "feed_rewound", "sink=%s replid=" DYN_STR_FMT, feed->name,
+                DYN_STR_ARG(replid));
     }
 }
 

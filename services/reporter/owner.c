@@ -384,10 +384,10 @@ void owner_free(struct owner *owner)
     free(owner);
 }
 
-void owner_open(struct owner *owner, struct dyn_str run_id)
+void owner_open(struct owner *owner, struct dyn_str replid)
 {
     peers_open(owner->peers, owner->service->bus);
-    leases_open(owner->leases, owner->service->bus, run_id);
+    leases_open(owner->leases, owner->service->bus, replid);
 }
 
 void owner_close(struct owner *owner, const char *why)

@@ -26,7 +26,7 @@ void owner_free(struct owner *owner);                                       /* a
  *  were there begin anew at their cursors; a sink that cannot work is told and left out. */
 DYN_NODISCARD dyn_err owner_configure(struct owner *owner, const struct config *config);
 
-void owner_open(struct owner *owner, struct dyn_str run_id); /* the command connection stands */
+void owner_open(struct owner *owner, struct dyn_str replid); /* the command connection stands */
 void owner_close(struct owner *owner, const char *why);      /* or is lost */
 
 /** Begin nothing new and hand all over. */

@@ -38,10 +38,10 @@ static dyn_err reporter_start(struct service *service, struct dyn_error *error)
     return DYN_OK;
 }
 
-static void reporter_redis_ready(struct service *service, struct dyn_str run_id)
+static void reporter_redis_ready(struct service *service, struct dyn_str replid)
 {
     const struct reporter *reporter = service->state;
-    owner_open(reporter->owner, run_id);
+    owner_open(reporter->owner, replid);
 }
 
 static void reporter_redis_lost(struct service *service, const char *why)

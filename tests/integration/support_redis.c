@@ -405,19 +405,20 @@ void support_redis_load_functions(struct support_redis *redis)
 
 void support_redis_leases_known(struct support_redis *redis, const char *account, ...)
 {
-    char run_id[41] = "";
-    const char *said = strstr(support_redis_call(redis, "INFO", "server", NULL), "run_id:");
+    char replid[41] = "";
+    const char *said =
+        strstr(support_redis_call(redis, "INFO", "replication", NULL), "master_replid:");
     if (said == NULL) {
-        fprintf(stderr, "support_redis: INFO told no run_id\n");
+        fprintf(stderr, "support_redis: INFO told no replid\n");
         exit(EXIT_FAILURE);
     }
-    memcpy(run_id, said + strlen("run_id:"), 40);
+    memcpy(replid, said + strlen("master_replid:"), 40);
     va_list accounts;
     va_start(accounts, account);
     for (const char *name = account; name != NULL; name = va_arg(accounts, const char *)) {
         char key[160];
         (void)snprintf(key, sizeof key, "dyn:{act}:%s:lease", name);
-        (void)support_redis_call(redis, "HSET", key, "run_id", run_id, NULL);
+        (void)support_redis_call(redis, "HSET", key, "replid", replid, NULL);
     }
     va_end(accounts);
 }

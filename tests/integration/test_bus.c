@@ -14,7 +14,7 @@ static struct support_redis *redis;
 struct seen {
     int ready;
     int lost;
-    char run_id[64];
+    char replid[64];
     char why[512];
     size_t answers[DYN_UNSUPPORTED + 1]; /* by dyn_err */
     size_t total;
@@ -24,11 +24,11 @@ struct seen {
     bool may_pass; /* the last error */
 };
 
-static void on_ready(void *arg, struct dyn_str run_id)
+static void on_ready(void *arg, struct dyn_str replid)
 {
     struct seen *seen = arg;
     seen->ready++;
-    dyn_str_copy(seen->run_id, sizeof(seen->run_id), run_id);
+    dyn_str_copy(seen->replid, sizeof(seen->replid), replid);
 }
 
 static void on_lost(void *arg, const char *why)
@@ -102,15 +102,16 @@ static dyn_err command(struct bus *bus, struct seen *seen, const char *a, const 
     return bus_command(bus, argv, c != NULL ? 3 : b != NULL ? 2 : 1, 0, on_answer, seen);
 }
 
-START_TEST(a_bus_becomes_ready_and_tells_the_run_id)
+START_TEST(a_bus_becomes_ready_and_tells_the_replid)
 {
     struct seen seen = {0};
     struct bus *bus = bus_open(&seen, support_redis_url(redis));
     ck_assert(!bus_is_ready(bus));
     ck_assert_int_eq(command(bus, &seen, "PING", NULL, NULL), DYN_CLOSED);
     UNTIL(seen.ready == 1);
-    ck_assert_uint_eq(strlen(seen.run_id), 40);
-    ck_assert_ptr_nonnull(strstr(support_redis_call(redis, "INFO", "server", NULL), seen.run_id));
+    ck_assert_uint_eq(strlen(seen.replid), 40);
+    ck_assert_ptr_nonnull(
+        strstr(support_redis_call(redis, "INFO", "replication", NULL), seen.replid));
     ck_assert_ptr_nonnull(
         strstr(support_redis_call(redis, "CLIENT", "LIST", NULL), "name=dynosaur-test"));
     ck_assert_int_eq(command(bus, &seen, "PING", NULL, NULL), DYN_OK);
@@ -685,10 +686,10 @@ static void on_round(void *arg, bool behind)
     seen->behind = behind;
 }
 
-static void on_reader_ready(void *arg, struct dyn_str run_id, bool rewound)
+static void on_reader_ready(void *arg, struct dyn_str replid, bool rewound)
 {
     struct read_seen *seen = arg;
-    ck_assert_uint_eq(run_id.len, 40);
+    ck_assert_uint_eq(replid.len, 40);
     seen->ready++;
     seen->ready_at_ms = dyn_loop_now_ms(loop);
     seen->rewound += rewound ? 1 : 0;
@@ -1009,7 +1010,7 @@ static TCase *bus_tests(void)
     TCase *tests = tcase_create("bus");
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_set_timeout(tests, 60);
-    tcase_add_test(tests, a_bus_becomes_ready_and_tells_the_run_id);
+    tcase_add_test(tests, a_bus_becomes_ready_and_tells_the_replid);
     tcase_add_test(tests, ten_thousand_entries_go_through_with_backpressure);
     tcase_add_test(tests, an_error_reply_is_refused_with_its_words);
     tcase_add_test(tests, a_server_that_is_away_is_told_once_and_found_when_it_comes);

@@ -19,7 +19,7 @@ static char replica_of[16];
 struct seen {
     int ready;
     int lost;
-    char run_id[64];
+    char replid[64];
     char why[512];
     char trouble[512];
     size_t answers[DYN_UNSUPPORTED + 1]; /* by dyn_err */
@@ -27,11 +27,11 @@ struct seen {
     char text[256]; /* the last answer's */
 };
 
-static void on_ready(void *arg, struct dyn_str run_id)
+static void on_ready(void *arg, struct dyn_str replid)
 {
     struct seen *seen = arg;
     seen->ready++;
-    dyn_str_copy(seen->run_id, sizeof(seen->run_id), run_id);
+    dyn_str_copy(seen->replid, sizeof(seen->replid), replid);
 }
 
 static void on_lost(void *arg, const char *why)
@@ -159,7 +159,8 @@ START_TEST(a_failover_is_followed_and_what_no_replica_has_is_not_kept)
     struct seen seen = {0};
     struct bus *bus = bus_open(&seen, &by_sentinel, "redis://host.that.is.not.used");
     UNTIL(seen.ready == 1);
-    ck_assert_ptr_nonnull(strstr(support_redis_call(primary, "INFO", "server", NULL), seen.run_id));
+    ck_assert_ptr_nonnull(
+        strstr(support_redis_call(primary, "INFO", "replication", NULL), seen.replid));
     AWAIT_CALL(replica, "master_link_status:up", "INFO", "replication");
     AWAIT_CALL(primary, "state=online", "INFO", "replication");
     ck_assert_int_eq(kept(bus, &seen, "k"), DYN_OK);
@@ -172,7 +173,8 @@ START_TEST(a_failover_is_followed_and_what_no_replica_has_is_not_kept)
     support_redis_kill(primary);
     UNTIL(seen.ready == 2);
     ck_assert_int_ge(seen.lost, 1);
-    ck_assert_ptr_nonnull(strstr(support_redis_call(replica, "INFO", "server", NULL), seen.run_id));
+    ck_assert_ptr_nonnull(
+        strstr(support_redis_call(replica, "INFO", "replication", NULL), seen.replid));
     ck_assert_str_eq(support_redis_call(replica, "GET", "k", NULL), "1");
     /* The command was done, and nobody else has it. */
     ck_assert_int_eq(kept(bus, &seen, "k"), DYN_OK);
@@ -224,7 +226,8 @@ START_TEST(a_sentinel_that_is_away_or_knows_an_old_master_is_passed_over)
     struct bus *bus = bus_open(&seen, &by_sentinel, "redis://host");
     UNTIL(seen.ready == 1);
     ck_assert_int_eq(seen.lost, 0);
-    ck_assert_ptr_nonnull(strstr(support_redis_call(primary, "INFO", "server", NULL), seen.run_id));
+    ck_assert_ptr_nonnull(
+        strstr(support_redis_call(primary, "INFO", "replication", NULL), seen.replid));
     bus_free(bus);
 }
 END_TEST
@@ -236,14 +239,16 @@ START_TEST(a_master_that_lost_its_replicas_is_doubted_and_another_sentinel_asked
     sentinel_start(support_redis_port(replica), 2, NULL);
     struct bus *bus = bus_open(&seen, &by_sentinel, "redis://host");
     UNTIL(seen.ready == 1);
-    ck_assert_ptr_nonnull(strstr(support_redis_call(primary, "INFO", "server", NULL), seen.run_id));
+    ck_assert_ptr_nonnull(
+        strstr(support_redis_call(primary, "INFO", "replication", NULL), seen.replid));
     /* As after a failover that the first Sentinel was parted from. */
     (void)support_redis_call(replica, "REPLICAOF", "NO", "ONE", NULL);
     (void)support_redis_call(primary, "CONFIG", "SET", "min-replicas-to-write", "1", NULL);
     ck_assert_int_eq(bus_add(bus, "s", DYN_STR("x"), 0, on_answer, &seen), DYN_OK);
     UNTIL(seen.ready == 2);
     ck_assert_uint_eq(seen.answers[DYN_REFUSED], 1);
-    ck_assert_ptr_nonnull(strstr(support_redis_call(replica, "INFO", "server", NULL), seen.run_id));
+    ck_assert_ptr_nonnull(
+        strstr(support_redis_call(replica, "INFO", "replication", NULL), seen.replid));
     bus_free(bus);
 }
 END_TEST

@@ -23,10 +23,10 @@ struct seen {
     int answers;
 };
 
-static void on_ready(void *arg, struct dyn_str run_id)
+static void on_ready(void *arg, struct dyn_str replid)
 {
     struct seen *seen = arg;
-    (void)run_id;
+    (void)replid;
     seen->ready++;
 }
 

@@ -87,10 +87,10 @@ static void node_changed(void *arg)
     node->changes++;
 }
 
-static void node_ready(void *arg, struct dyn_str run_id)
+static void node_ready(void *arg, struct dyn_str replid)
 {
     struct node *node = arg;
-    leases_open(node->leases, node->bus, run_id);
+    leases_open(node->leases, node->bus, replid);
     peers_open(node->peers, node->bus);
 }
 

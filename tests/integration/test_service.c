@@ -49,12 +49,12 @@ static dyn_err tiny_start(struct service *service, struct dyn_error *error)
     return DYN_OK;
 }
 
-static void tiny_redis_ready(struct service *service, struct dyn_str run_id)
+static void tiny_redis_ready(struct service *service, struct dyn_str replid)
 {
     struct tiny *tiny = service->state;
     struct dyn_str argv[] = {DYN_STR("INCR"), DYN_STR("tiny:ready")};
     tiny->ready = true;
-    DYN_ASSERT(run_id.len == 40);
+    DYN_ASSERT(replid.len == 40);
     dyn_err err = bus_command(service->bus, argv, 2, 0, NULL, NULL);
     DYN_ASSERT(err == DYN_OK);
     for (int i = 0; i < 6 && strcmp(tiny_wish(), "troubled") == 0; i++) {

@@ -304,7 +304,7 @@ static const char *hash_draw(void)
 
 static const char *field_draw(void)
 {
-    return PICK("a", "b", "c", "owner", "epoch", "beat", "a:open", "cursor_ms", "", "run_id");
+    return PICK("a", "b", "c", "owner", "epoch", "beat", "a:open", "cursor_ms", "", "replid");
 }
 
 static void value_add(void)

@@ -13,7 +13,7 @@ enum {
     MEMBERS_MAX_OF_LUA = 1024,
     GONE_MAX = 64,
     SETTLE_MAX = 64,
-    RUN_ID_MAX = 64,
+    REPLID_MAX = 64,
     CALL_MAX = 16
 };
 
@@ -131,14 +131,14 @@ static bool trim(struct run *run, struct dyn_str stream, struct dyn_str minid_ms
 static void acquire(struct run *run)
 {
     if (run->keys_count != 1 || run->args_count != 4 || run->args[0].len == 0 ||
-        !is_number(run, 1) || !is_number(run, 2) || run->args[3].len > RUN_ID_MAX) {
-        wrong(run, "dyn_acquire lease owner seen_epoch seen_beat run_id");
+        !is_number(run, 1) || !is_number(run, 2) || run->args[3].len > REPLID_MAX) {
+        wrong(run, "dyn_acquire lease owner seen_epoch seen_beat replid");
         return;
     }
     struct dyn_str lease = run->keys[0];
     const struct bus_reply *now =
         CALL(run, DYN_STR("HMGET"), lease, DYN_STR("epoch"), DYN_STR("beat"), DYN_STR("cursor_ms"),
-             DYN_STR("cursor_seq"), DYN_STR("run_id"));
+             DYN_STR("cursor_seq"), DYN_STR("replid"));
     if (now == NULL) {
         return;
     }
@@ -152,7 +152,7 @@ static void acquire(struct run *run)
     int len = snprintf(next, sizeof next, "%.0f", fmax(number_of(epoch) + 1, now_ms));
     struct dyn_str next_epoch = {next, (size_t)len};
     if (CALL(run, DYN_STR("HSET"), lease, DYN_STR("owner"), run->args[0], DYN_STR("epoch"),
-             next_epoch, DYN_STR("call"), DYN_STR("0"), DYN_STR("run_id"), run->args[3]) == NULL ||
+             next_epoch, DYN_STR("call"), DYN_STR("0"), DYN_STR("replid"), run->args[3]) == NULL ||
         CALL(run, DYN_STR("HINCRBY"), lease, DYN_STR("beat"), DYN_STR("1")) == NULL) {
         return;
     }

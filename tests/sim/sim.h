@@ -176,7 +176,7 @@ struct sim_server *sim_server_primary(void);                 /* where new connec
 struct sim_host *sim_server_host(struct sim_server *server); /* for steps of its wall clock */
 
 void sim_server_stop(struct sim_server *server); /* connections are refused, those there reset */
-/** Start again, with another run_id, with all data but the writes of the last `lost_us`. */
+/** Start again, with another replid, with all data but the writes of the last `lost_us`. */
 void sim_server_start(struct sim_server *server, int64_t lost_us);
 /** The replication link: broken, the replica stands still; whole again, it catches up. */
 void sim_replication_set(bool whole, int64_t lag_us);

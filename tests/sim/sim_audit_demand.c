@@ -15,6 +15,7 @@
 #define LAG_US (42 * SIM_S)      /* 30 s of a mark, 5 s of an intent, 5 s of a connection, ways */
 #define LAG_QUIET_US (8 * SIM_S) /* where nothing goes wrong */
 #define CLOCK_US (6 * SIM_S)     /* what the log's time may differ by and not be noticed */
+#define STEP_US (6 * SIM_S)      /* and more, while no leader ticks */
 #define HUMAN_US (25 * SIM_S)    /* a reading may be that much older than the write */
 #define LOOK_BACK_US SIM_S
 
@@ -90,6 +91,7 @@ void audit_demand_sample(size_t input, int64_t at, double value, const struct si
 static double highest(const struct input_seen *in, const struct config_input *config, int64_t at)
 {
     int64_t from = at - config->hysteresis_period_ms * SIM_MS + CLOCK_US;
+    from += faults_touched_by(AREA_CLOCK, 0, from - STEP_US, at) ? STEP_US : 0;
     int64_t doubt = config->doubt_zero_ms > 0 ? config->doubt_zero_ms * SIM_MS - CLOCK_US : 0;
     double top = -1;
     double before = -1; /* of the newest sample that is no zero of the present run of zeros */
@@ -149,11 +151,12 @@ void audit_demand_sent(const struct sim_exchange *exchange)
     int wish = heroku_wish_of(exchange);
     const struct config_controller *policy = fleet.apps[app].controller;
     int running = heroku_quantity(app);
-    if (wish < 1 || (wish > policy->max_resource && wish >= running)) {
+    bool human = sim_now() - seen.human_at[app] < HUMAN_US;
+    if (wish < 1 || (wish > policy->max_resource && wish >= running && !human)) {
         audit_broken("I1", "%s asks for %d of %s, beyond 1 to %d", exchange->sender, wish,
                      fleet.apps[app].name, policy->max_resource);
     }
-    if (wish >= running || sim_now() - seen.human_at[app] < HUMAN_US) {
+    if (wish >= running || human) {
         return;
     }
     audit.counts.falls++;

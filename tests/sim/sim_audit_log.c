@@ -103,7 +103,18 @@ static void part_begin(struct part *part, uint32_t partition)
     DYN_ASSERT(part->fold != NULL);
 }
 
-/* Another history: what the primary has is all there is. */
+static bool estimator_lives(void)
+{
+    for (size_t i = 0; i < fleet.slots_count; i++) {
+        if (fleet.slots[i].role == FLEET_ESTIMATOR && fleet.slots[i].process != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Another history: what the primary has is all there is. A log that is gone as a whole is known to
+ * those estimators alone that live. */
 static void part_again(struct part *part, uint32_t partition)
 {
     char key[64];
@@ -121,7 +132,8 @@ static void part_again(struct part *part, uint32_t partition)
     part->broken = true;
     /* A leader folds at once what it marks every other second. */
     bool folded = part->unmarked_since == 0 || sim_now() - part->unmarked_since < MARK_US;
-    if (entry_id_compare(part->last, before) < 0 && !folded) {
+    if (entry_id_compare(part->last, before) < 0 && !folded &&
+        (part->last.ms != 0 || estimator_lives())) {
         part->lost_at = sim_now();
     }
     part->unmarked_since = 0;

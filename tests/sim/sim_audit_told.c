@@ -15,6 +15,7 @@ static struct {
     int64_t inputs[DEMAND_INPUTS_MAX]; /* when its silence was told last; -1: never, or over */
     int64_t accused[DEMAND_INPUTS_MAX];
     int64_t accounts[FLEET_ACCOUNTS_MAX]; /* when its refusal was told last; -1: never, or over */
+    int64_t limited[FLEET_ACCOUNTS_MAX];  /* or that its requests are limited */
     bool silent[FLEET_ACCOUNTS_MAX];      /* it was found so */
 } told;
 
@@ -26,6 +27,7 @@ void audit_told_begin(void)
     }
     for (size_t i = 0; i < FLEET_ACCOUNTS_MAX; i++) {
         told.accounts[i] = -1;
+        told.limited[i] = -1;
     }
 }
 
@@ -72,10 +74,12 @@ void audit_told_event(const struct event *event)
         if (input != SIZE_MAX) {
             told.inputs[input] = over ? -1 : sim_now();
         }
-    } else if (dyn_str_is(event->code, "heroku_account")) {
+    } else if (dyn_str_is(event->code, "heroku_account") ||
+               dyn_str_is(event->code, "heroku_rate_limit")) {
         size_t account = account_named(event);
+        int64_t *at = dyn_str_is(event->code, "heroku_account") ? told.accounts : told.limited;
         if (account != SIZE_MAX) {
-            told.accounts[account] = over ? -1 : sim_now();
+            at[account] = over ? -1 : sim_now();
         }
     }
     if (audit.class == CLASS_QUIET) {
@@ -147,7 +151,7 @@ static void account_look(size_t account)
         return;
     }
     audit.counts.told_checks++;
-    if (told.accounts[account] < 0) {
+    if (told.accounts[account] < 0 && told.limited[account] < 0) {
         told.silent[account] = true;
         audit_broken("I9", "acc-%zu has been refused since %.1f s, and nobody tells", account,
                      (double)since / (double)SIM_S);

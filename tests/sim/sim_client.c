@@ -71,10 +71,8 @@ static void role_put(const struct sim_server *server, struct model_answer *answe
 static void info_put(const struct sim_server *server, struct model_answer *answer)
 {
     char text[256];
-    int len = snprintf(text, sizeof text,
-                       "# Server\r\nredis_version:7.0.15\r\nredis_mode:standalone\r\nrun_id:%s\r\n"
-                       "tcp_port:6379\r\n",
-                       server->run_id);
+    int len = snprintf(text, sizeof text, "# Replication\r\nrole:%s\r\nmaster_replid:%s\r\n",
+                       server->is_replica ? "slave" : "master", server->replid);
     model_put_str(answer, &answer->root, (struct dyn_str){text, (size_t)len});
 }
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #define ENTRIES_MAX 1024
-#define PERSON_US (2 * SIM_S) /* how often a person looks */
+#define PERSON_US (5 * SIM_S) /* how often a person looks */
 #define HOUR_US (60 * SIM_MINUTE)
 
 struct entry {
@@ -343,11 +343,8 @@ static void fault_server(void)
 }
 
 /* A person puts things right once Redis is there. */
-static bool person_waits(const struct undo *undo)
+static void person_looks_again(const struct undo *undo)
 {
-    if (!redis_is_troubled()) {
-        return false;
-    }
     struct undo *again = malloc(sizeof *again);
     DYN_ASSERT(again != NULL);
     *again = *undo;
@@ -356,6 +353,14 @@ static bool person_waits(const struct undo *undo)
     again->next = faults.undos;
     faults.undos = again;
     sim_event_set(&again->event, NULL, sim_now() + PERSON_US, undo_now, again);
+}
+
+static bool person_waits(const struct undo *undo)
+{
+    if (!redis_is_troubled()) {
+        return false;
+    }
+    person_looks_again(undo);
     return true;
 }
 
@@ -398,14 +403,23 @@ static void fault_delete(void)
     sim_server_delete(sim_server_primary(), key);
 }
 
-/* Nobody can add to such a stream any more, until a person deletes it. */
+static bool stream_has_ended(struct sim_server *server, const char *key)
+{
+    struct bus_entry last;
+    size_t count = sim_stream_count(server, key);
+    return count > 0 && sim_stream_at(server, key, count - 1, &last) && last.id.ms == UINT64_MAX;
+}
+
+/* Nobody can add to such a stream any more, until a person deletes it, and looks whether that has
+ * lasted: a Redis that starts again may have lost it. */
 static void key_delete(const struct undo *undo)
 {
-    if (person_waits(undo)) {
+    if (person_waits(undo) || !stream_has_ended(sim_server_primary(), undo->key)) {
         return;
     }
     log_goes();
     sim_server_delete(sim_server_primary(), undo->key);
+    person_looks_again(undo);
 }
 
 static void fault_last_entry(void)

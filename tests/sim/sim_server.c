@@ -242,13 +242,13 @@ void sim_writes_watch(void (*fn)(void *arg, const struct sim_write *write), void
 
 /* ---- the life of a server ---- */
 
-static void run_id_draw(struct sim_server *server)
+static void replid_draw(struct sim_server *server)
 {
     static const char digits[] = "0123456789abcdef";
     for (size_t i = 0; i < 40; i++) {
-        server->run_id[i] = digits[sim_random_bits(&redis.random) % 16];
+        server->replid[i] = digits[sim_random_bits(&redis.random) % 16];
     }
-    server->run_id[40] = '\0';
+    server->replid[40] = '\0';
 }
 
 static void conns_hang_up(struct sim_server *server, const char *why)
@@ -299,7 +299,7 @@ void sim_server_start(struct sim_server *server, int64_t lost_us)
         model_store_copy(&server->store, &server->disk);
         sim_log_follow(&server->log, SIM_LOG_DISK);
     }
-    run_id_draw(server);
+    replid_draw(server);
     server->running = true;
     struct sim_server *replica = replica_of(sim_server_primary());
     if (replica != NULL && (server == replica || server == sim_server_primary())) {
@@ -323,6 +323,7 @@ void sim_failover(void)
     sim_log_unfollow(&sim_server_primary()->log, SIM_LOG_REPLICA);
     replica->is_replica = false;
     replica->to_sync = false;
+    replid_draw(replica);
     model_store_clear(&replica->disk);
     model_store_copy(&replica->disk, &replica->store);
     sim_log_follow(&replica->log, SIM_LOG_DISK);
@@ -484,7 +485,7 @@ void sim_servers_begin(void)
         model_store_init(&server->disk);
         server->store.changed = store_changed;
         server->store.arg = server;
-        run_id_draw(server);
+        replid_draw(server);
         sim_log_follow(&server->log, SIM_LOG_DISK);
     }
     for (unsigned i = 0; i < SIM_SENTINELS; i++) {

@@ -46,7 +46,7 @@ void sim_log_end(struct sim_log *log);
 struct sim_server {
     unsigned index;
     struct sim_host host;
-    char run_id[41];
+    char replid[41];
     bool running;
     int64_t stopped_at;
     struct model_store store;
