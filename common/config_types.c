@@ -429,9 +429,35 @@ static const char *const choices_actions[] = {"all", "failed", "none", NULL};
         .help = "which changes of dynos and plans are told beside the errors"                   \
     }
 
+static const char *const choices_librato[] = {"metrics", "measurements", NULL};
+
+#define FIELD_STATS_INTERVAL                                                               \
+    {                                                                                      \
+        .key = "interval", .type = CONFIG_SECONDS, .min = 1, .max = 3600, .fallback = "5", \
+        .help = "least time between two posts"                                             \
+    }
+
 static const struct config_field fields_librato[] = {
     {.key = "api_email", .type = CONFIG_STRING, .required = true, .help = "of the account"},
     {.key = "api_key", .type = CONFIG_SECRET, .required = true, .help = "of the account"},
+    {.key = "api",
+     .type = CONFIG_ENUM,
+     .choices = choices_librato,
+     .fallback = "metrics",
+     .help = "metrics: gauges, as ever; measurements: with tags, for accounts that have these"},
+    FIELD_STATS_INTERVAL,
+    FIELD_API_URL,
+    FIELD_TIMEOUT,
+    FIELD_ALLOW_HTTP,
+    {.key = NULL},
+};
+
+static const struct config_field fields_appoptics[] = {
+    {.key = "api_key", .type = CONFIG_SECRET, .required = true, .help = "API token"},
+    FIELD_STATS_INTERVAL,
+    FIELD_API_URL,
+    FIELD_TIMEOUT,
+    FIELD_ALLOW_HTTP,
     {.key = NULL},
 };
 
@@ -448,7 +474,15 @@ static const struct config_field fields_statsd[] = {
 
 static const struct config_type types_stats[] = {
     {CONFIG_STATS, "console", {"Console"}, fields_none, NULL, 0, "one line a report", false},
-    {CONFIG_STATS, "librato", {"Librato"}, fields_librato, NULL, 0, "Librato metrics", true},
+    {CONFIG_STATS, "librato", {"Librato"}, fields_librato, NULL, 0, "Librato metrics", false},
+    {CONFIG_STATS,
+     "appoptics",
+     {NULL},
+     fields_appoptics,
+     NULL,
+     0,
+     "measurements of AppOptics, Librato's successor",
+     false},
     {CONFIG_STATS, "statsd", {"Statsd"}, fields_statsd, NULL, 0, "statsd gauges over UDP", true},
     {.name = NULL},
 };

@@ -60,12 +60,13 @@ struct http_request {
     const char *url;
     const char *const *headers; /* "Name: value", `headers_count` of them; refused with CR or LF */
     size_t headers_count;
-    /* AWS Signature Version 4: "aws:amz:REGION:SERVICE", or NULL; `user` and `password` are the key
-       id and the secret key. libcurl signs the host, the date and all of `headers`: Content-Type
-       must be one of them. POST only, without a query: more than that older libcurls sign wrong. */
-    const char *sigv4;
-    const char *user;
+    const char *user; /* Basic authorization, with `password`; NULL: none */
     const char *password;
+    /* AWS Signature Version 4 instead: "aws:amz:REGION:SERVICE", or NULL; `user` and `password` are
+       the key id and the secret key. libcurl signs the host, the date and all of `headers`:
+       Content-Type must be one of them. POST only, without a query: more than that older libcurls
+       sign wrong. */
+    const char *sigv4;
     struct dyn_str body;        /* sent with Content-Length when ptr is not NULL */
     size_t body_max;            /* 0: DYN_HTTP_BODY_MAX */
     int64_t connect_timeout_ms; /* 0: DYN_HTTP_CONNECT_TIMEOUT_MS */

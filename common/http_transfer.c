@@ -272,8 +272,8 @@ static dyn_err transfer_copy(struct http_transfer *transfer, const struct http_r
         copy_add(copy, "Content-Type:");
         transfer->lines_count++;
     }
-    if (request->sigv4 != NULL) {
-        copy_add(copy, request->sigv4);
+    if (request->user != NULL) {
+        copy_add(copy, request->sigv4 != NULL ? request->sigv4 : "");
         copy_add(copy, request->user);
         copy_add(copy, request->password);
     }
@@ -289,9 +289,10 @@ static dyn_err transfer_copy(struct http_transfer *transfer, const struct http_r
     for (size_t i = 0; i < transfer->lines_count; i++) {
         transfer->lines[i] = copy_next(&at);
     }
-    transfer->sigv4 = request->sigv4 != NULL ? copy_next(&at) : NULL;
-    transfer->user = request->sigv4 != NULL ? copy_next(&at) : NULL;
-    transfer->password = request->sigv4 != NULL ? copy_next(&at) : NULL;
+    const char *sigv4 = request->user != NULL ? copy_next(&at) : "";
+    transfer->sigv4 = sigv4[0] != '\0' ? sigv4 : NULL;
+    transfer->user = request->user != NULL ? copy_next(&at) : NULL;
+    transfer->password = request->user != NULL ? copy_next(&at) : NULL;
     transfer->body = has_body ? at : NULL;
     transfer->body_len = request->body.len;
     return DYN_OK;

@@ -35,7 +35,7 @@ struct http_transfer {
     const char *method;
     const char *url;
     const char *sigv4; /* NULL: not signed */
-    const char *user;
+    const char *user;  /* NULL: none, and no password */
     const char *password;
     const char *body; /* NULL: none, and no Content-Length */
     size_t body_len;

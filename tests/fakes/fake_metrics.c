@@ -120,7 +120,12 @@ static bool told_answer(struct ask *ask, struct reply *reply)
         json_t *told = json_array_get(answers, i);
         const char *path = json_string_value(json_object_get(told, "path"));
         json_t *times = json_object_get(told, "times");
+        json_t *after = json_object_get(told, "after");
         if (strncmp(ask->path, path, strlen(path)) != 0) {
+            continue;
+        }
+        if (json_integer_value(after) > 0) {
+            json_integer_set(after, json_integer_value(after) - 1);
             continue;
         }
         const char *text = json_string_value(json_object_get(told, "body"));

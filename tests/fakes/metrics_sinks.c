@@ -4,6 +4,7 @@
 #include <string.h>
 
 static vendor_fn *const vendors[] = {
+    librato_serve,
     pagerduty_serve,
     slack_serve,
     webhook_serve,

@@ -118,6 +118,18 @@ void metrics_stop(struct metrics *metrics)
     ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
+json_t *metrics_body(const struct metrics *metrics, int n)
+{
+    json_t *list = metrics_control(metrics, "GET", "requests", NULL);
+    size_t at = n >= 0 ? (size_t)n : json_array_size(list) - 1;
+    const char *text = json_string_value(json_object_get(json_array_get(list, at), "body"));
+    ck_assert_ptr_nonnull(text);
+    json_t *body = json_loads(text, 0, NULL);
+    ck_assert_msg(body != NULL, "no JSON: %s", text);
+    json_decref(list);
+    return body;
+}
+
 /* How many entries of a control page's list have a member that begins so. */
 static size_t entries_count(const struct metrics *metrics, const char *page, const char *member,
                             const char *begin)

@@ -23,6 +23,8 @@ void metrics_stop(struct metrics *metrics);
  *  owns what comes. */
 json_t *metrics_control(const struct metrics *metrics, const char *method, const char *page,
                         const char *body);
+/** The body of the n-th request, from 0, -1 the last, as JSON. The caller owns it. */
+json_t *metrics_body(const struct metrics *metrics, int n);
 /** How often a path, or all that begin with it, was asked for. */
 size_t metrics_asked(const struct metrics *metrics, const char *path);
 /** How often a rule was broken; NULL: any. */

@@ -221,6 +221,11 @@ size_t sink_waiting(void)
     return host_queued(host);
 }
 
+bool sink_rests(void)
+{
+    return host_is_idle(host);
+}
+
 struct event sink_event(const char *app, enum event_state state, const char *cause)
 {
     return (struct event){.level = state == EVENT_OVER ? EVENT_INFO : EVENT_ERROR,

@@ -37,6 +37,7 @@ struct sink_tally sink_run(void);
 /** For so long, or until the queue is empty. */
 struct sink_tally sink_run_for(int64_t ms);
 size_t sink_waiting(void); /* items not ended yet */
+bool sink_rests(void);     /* nothing is under way: a pause, or nothing to do */
 
 /** An error of an input, raised or over. */
 struct event sink_event(const char *app, enum event_state state, const char *cause);

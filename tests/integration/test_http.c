@@ -339,6 +339,30 @@ START_TEST(a_handle_used_again_keeps_nothing_of_the_last_request)
 }
 END_TEST
 
+START_TEST(a_user_and_a_password_are_told_to_one_request_only)
+{
+    struct outcome first = {0};
+    struct http_request request = request_of("POST", url_of("/echo"), &first);
+    request.user = "user@example.com";
+    request.password = "75AFDB82";
+    request.body = DYN_STR("x");
+    run(&request);
+    ck_assert_ptr_nonnull(
+        strstr(first.body, "Authorization: Basic dXNlckBleGFtcGxlLmNvbTo3NUFGREI4Mg==\r\n"));
+    ck_assert_ptr_nonnull(strstr(first.body, "\r\n\r\nx"));
+
+    struct outcome second = {0};
+    struct http_request other = request_of("POST", url_of("/echo"), &second);
+    other.user = "t0ken";
+    other.password = "";
+    run(&other);
+    ck_assert_ptr_nonnull(strstr(second.body, "Authorization: Basic dDBrZW46\r\n"));
+
+    struct outcome third = get("/echo");
+    ck_assert_ptr_null(strstr(third.body, "Authorization"));
+}
+END_TEST
+
 START_TEST(proxies_of_the_environment_are_not_used)
 {
     ck_assert_int_eq(setenv("http_proxy", "http://127.0.0.1:1", 1), 0);
@@ -667,6 +691,7 @@ int main(void)
     tcase_add_test(tcase, a_name_that_does_not_resolve_is_an_error);
     tcase_add_test(tcase, a_write_has_its_headers_and_none_of_curls_own);
     tcase_add_test(tcase, a_handle_used_again_keeps_nothing_of_the_last_request);
+    tcase_add_test(tcase, a_user_and_a_password_are_told_to_one_request_only);
     tcase_add_test(tcase, proxies_of_the_environment_are_not_used);
     tcase_add_test(tcase, sockets_are_closed_on_exec_and_a_write_keeps_none);
     tcase_add_test(tcase, what_must_not_be_sent_is_refused_at_once);

@@ -25,19 +25,6 @@ static void teardown(void)
     sink_teardown();
 }
 
-/* The n-th request's body, -1 the last. The caller owns it. */
-static json_t *body_at(int n)
-{
-    json_t *list = metrics_control(&fake, "GET", "requests", NULL);
-    size_t at = n >= 0 ? (size_t)n : json_array_size(list) - 1;
-    const char *text = json_string_value(json_object_get(json_array_get(list, at), "body"));
-    ck_assert_ptr_nonnull(text);
-    json_t *body = json_loads(text, 0, NULL);
-    ck_assert_msg(body != NULL, "no JSON: %s", text);
-    json_decref(list);
-    return body;
-}
-
 static void is_text(json_t *json, const char *pointer, const char *wanted)
 {
     const char *text = json_string_value(dyn_json_at(json, pointer, NULL));
@@ -62,7 +49,7 @@ START_TEST(a_webhook_gets_signed_events_and_actions)
     sink_add_event(sink_event("shop", EVENT_RAISED, "api.newrelic.com"));
     sink_add_action(sink_action(2, 5, ACTION_DONE));
     all_accepted(2);
-    json_t *event = body_at(0);
+    json_t *event = metrics_body(&fake, 0);
     is_text(event, "/type", "event");
     is_text(event, "/state", "raised");
     is_text(event, "/level", "error");
@@ -70,7 +57,7 @@ START_TEST(a_webhook_gets_signed_events_and_actions)
     is_text(event, "/text", "no value since 300 s <b>&\xc3\xa4");
     is_text(event, "/time", "2018-05-01T15:16:34.564Z");
     json_decref(event);
-    json_t *action = body_at(1);
+    json_t *action = metrics_body(&fake, 1);
     is_text(action, "/type", "action");
     is_text(action, "/outcome", "done");
     ck_assert_int_eq(json_integer_value(json_object_get(action, "to")), 5);
@@ -110,7 +97,7 @@ START_TEST(text_that_is_no_utf_8_is_told_all_the_same)
                    fake.port);
     sink_add_event(event);
     all_accepted(1);
-    json_t *body = body_at(-1);
+    json_t *body = metrics_body(&fake, -1);
     is_text(body, "/text", "caf?");
     json_decref(body);
 }
@@ -127,12 +114,12 @@ START_TEST(slack_gets_a_message_a_second_in_its_own_spelling)
     sink_add_action(sink_action(2, 5, ACTION_REFUSED));
     all_accepted(3);
     ck_assert_uint_eq(metrics_asked(&fake, "/slack"), 2);
-    json_t *body = body_at(0);
+    json_t *body = metrics_body(&fake, 0);
     is_text(body, "/text",
             ":red_circle: shop dynos users: input_outage: no value since 300 s "
             "&lt;b&gt;&amp;\xc3\xa4");
     json_decref(body);
-    body = body_at(1);
+    body = metrics_body(&fake, 1);
     is_text(body, "/blocks/0/text/text", ":x: shop web: 2 -&gt; 5, refused");
     json_decref(body);
 }
@@ -190,7 +177,7 @@ START_TEST(one_cause_is_one_incident_that_lists_forty_apps)
     sink_add_event(sink_event("other", EVENT_RAISED, ""));
     all_accepted(41);
     ck_assert_uint_eq(incidents_open(), 2);
-    json_t *body = body_at(39);
+    json_t *body = metrics_body(&fake, 39);
     ck_assert_uint_eq(json_object_size(dyn_json_at(body, "/payload/custom_details/where", NULL)),
                       40);
     ck_assert_int_eq(

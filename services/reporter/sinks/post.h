@@ -52,9 +52,9 @@ struct post_request {
     const char *const *headers; /* beside the post's own; "Name: value" */
     size_t headers_count;
     struct dyn_str body; /* ptr NULL: none */
-    const char *sigv4;   /* as http_request has it, with `user` and `password` */
-    const char *user;
+    const char *user;    /* these as http_request has them */
     const char *password;
+    const char *sigv4;
     /** NULL: any 2xx is good. `answer` and all in it live during the call. */
     void (*answered)(void *arg, struct post *post, const struct post_answer *answer);
     void *arg;
