@@ -285,7 +285,8 @@ void act_lead(struct act_core *core, size_t account, uint64_t epoch,
     held->doubtful = former != NULL && former->doubtful;
     held->led_at = now.boot_ms;
     held->epoch = epoch;
-    /* Somebody else may have written since the last time: the journal and a reading tell. */
+    /* Somebody else may have written since the last time: the journal and a reading tell. What the
+     * journal has lost is nobody's doing. */
     for (size_t i = 0; i < core->apps_count; i++) {
         struct act_app *app = &core->apps[i];
         if (app->config->account != account) {
@@ -294,6 +295,7 @@ void act_lead(struct act_core *core, size_t account, uint64_t epoch,
         app->stale = true;
         for (size_t j = app->first; j < app->first + app->count; j++) {
             core->ctls[j].open = false;
+            core->ctls[j].human.confirmed = -1;
         }
     }
 }

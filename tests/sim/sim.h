@@ -239,6 +239,7 @@ void sim_writes_watch(void (*fn)(void *arg, const struct sim_write *write), void
 
 /** The hash's field; ptr NULL when there is none. Borrowed until the next event. */
 struct dyn_str sim_hash_get(struct sim_server *server, const char *key, const char *field);
+const char *sim_server_replid(const struct sim_server *server);
 size_t sim_stream_count(struct sim_server *server, const char *key);
 /** The index-th oldest; false beyond the end. Borrowed until the next event. */
 bool sim_stream_at(struct sim_server *server, const char *key, size_t index, struct bus_entry *out);

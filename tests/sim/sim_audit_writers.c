@@ -17,6 +17,7 @@
 struct publisher {
     uint64_t epoch;
     uint64_t process;
+    char history[41]; /* the server's replication ID then */
 };
 
 struct holder {
@@ -121,6 +122,9 @@ static void published(const struct sim_write *write, int partition)
 {
     struct publisher *held = &who.publishers[server_number(write->server)][partition];
     uint64_t epoch = published_epoch(write);
+    if (strcmp(held->history, sim_server_replid(write->server)) != 0) {
+        *held = (struct publisher){.epoch = 0}; /* what it lost, nobody knows */
+    }
     if (epoch < held->epoch) {
         audit_broken("I2", "%s publishes for partition %d under epoch %" PRIu64 " after %" PRIu64,
                      write->name, partition, epoch, held->epoch);
@@ -129,7 +133,9 @@ static void published(const struct sim_write *write, int partition)
         audit_broken("I2", "%s publishes for partition %d under the epoch %" PRIu64 " of another",
                      write->name, partition, epoch);
     }
-    *held = (struct publisher){epoch, write->process};
+    held->epoch = epoch;
+    held->process = write->process;
+    (void)snprintf(held->history, sizeof held->history, "%s", sim_server_replid(write->server));
     doer_did(&who.leaders[partition], write->process, write->name, FAILOVER_ESTIMATOR);
 }
 

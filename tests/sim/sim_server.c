@@ -251,6 +251,11 @@ static void replid_draw(struct sim_server *server)
     server->replid[40] = '\0';
 }
 
+const char *sim_server_replid(const struct sim_server *server)
+{
+    return server->replid;
+}
+
 static void conns_hang_up(struct sim_server *server, const char *why)
 {
     struct sim_conn *next = NULL;

@@ -1208,6 +1208,23 @@ START_TEST(a_human_change_while_we_were_down_is_seen)
 }
 END_TEST
 
+START_TEST(what_the_journal_lost_while_another_led_is_nobodys_doing)
+{
+    lead(&m);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_NO_TARGET);
+    act_unlead(m.core, 0, m.now);
+    m.quantity[0] = 9; /* by another actuator, before Redis was flushed */
+    act_lead(m.core, 0, 9, NULL, m.now);
+    act_journal_loaded(m.core, 0, m.now);
+    settle(&m);
+    pass(&m, 1000);
+    ck_assert_ptr_null(strstr(m.events, "human_change"));
+    (void)want(&m, 0, 12, false);
+    pass(&m, 1000);
+    ck_assert_int_eq(m.quantity[0], 12);
+}
+END_TEST
+
 START_TEST(a_hold_of_the_journal_lasts_no_longer_than_configured)
 {
     act_lead(m.core, 0, 8, NULL, m.now);
@@ -1871,6 +1888,7 @@ int main(void)
     tcase_add_test(tcase, without_an_open_intent_nobody_waits_for_the_one_before);
     tcase_add_test(tcase, a_journal_that_lost_something_makes_every_app_wait_and_accuses_nobody);
     tcase_add_test(tcase, a_human_change_while_we_were_down_is_seen);
+    tcase_add_test(tcase, what_the_journal_lost_while_another_led_is_nobodys_doing);
     tcase_add_test(tcase, a_hold_of_the_journal_lasts_no_longer_than_configured);
     tcase_add_test(tcase, a_reading_asked_for_before_the_lease_says_nothing);
     tcase_add_test(tcase, a_lost_lease_stops_writing_at_once);
