@@ -493,6 +493,10 @@ static const struct config_field fields_bugsnag[] = {
      .type = CONFIG_STRING,
      .fallback = "production",
      .help = "told with each error"},
+    FIELD_ACTIONS("failed"),
+    FIELD_API_URL,
+    FIELD_TIMEOUT,
+    FIELD_ALLOW_HTTP,
     {.key = NULL},
 };
 
@@ -536,7 +540,7 @@ static const struct config_field fields_pagerduty[] = {
 
 static const struct config_type types_errors[] = {
     {CONFIG_ERRORS, "console", {"Console"}, fields_none, NULL, 0, "one line an error", false},
-    {CONFIG_ERRORS, "bugsnag", {"Bugsnag"}, fields_bugsnag, NULL, 0, "Bugsnag", true},
+    {CONFIG_ERRORS, "bugsnag", {"Bugsnag"}, fields_bugsnag, NULL, 0, "Bugsnag", false},
     {CONFIG_ERRORS, "ses", {"Ses", "SES"}, fields_ses, NULL, 0, "e-mail by Amazon SES", true},
     {CONFIG_ERRORS, "webhook", {NULL}, fields_webhook, NULL, 0, "signed JSON by POST", false},
     {CONFIG_ERRORS, "slack", {"Slack"}, fields_slack, NULL, 0, "a Slack channel", false},

@@ -6,6 +6,7 @@
 
 #include "metrics_fake.h"
 
+vendor_fn bugsnag_serve;
 vendor_fn librato_serve;
 vendor_fn pagerduty_serve;
 vendor_fn slack_serve;

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #define SECRET "c4nary-0123456789abcdef-c4nary"
-#define KEY32 "c4nary0123456789abcdefc4nary0000"
+#define KEY32 "c4a0123456789abcdef00000c4a00000"
 #define TEXT_MAX_BYTES 4096
 #define ANSWER_MAX_BYTES 8192
 #define ANSWERS_KEPT 32
@@ -58,6 +58,10 @@ static const struct plugin {
      .section = "error_handlers",
      .keys = "type: pagerduty, api_url: \"http://127.0.0.1:%d\", routing_key: " KEY32,
      .good = "{\"status\":\"success\"}"},
+    {.name = "bugsnag",
+     .section = "error_handlers",
+     .keys = "type: bugsnag, api_url: \"http://127.0.0.1:%d\", api_key: " KEY32,
+     .good = "OK"},
     {.name = "librato",
      .section = "stats_plugins",
      .keys = "type: librato, api_url: \"http://127.0.0.1:%d\", api_email: me@example.com, "
