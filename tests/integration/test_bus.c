@@ -102,6 +102,26 @@ static dyn_err command(struct bus *bus, struct seen *seen, const char *a, const 
     return bus_command(bus, argv, c != NULL ? 3 : b != NULL ? 2 : 1, 0, on_answer, seen);
 }
 
+/* Two failovers, there and back: the same process, whose run_id is the same. */
+START_TEST(a_server_that_was_a_replica_meanwhile_has_another_history)
+{
+    struct seen seen = {0};
+    struct bus *bus = bus_open(&seen, support_redis_url(redis));
+    UNTIL(seen.ready == 1);
+    char before[sizeof seen.replid];
+    memcpy(before, seen.replid, sizeof before);
+    bus_reset(bus, "a test");
+    UNTIL(seen.ready == 2);
+    ck_assert_str_eq(seen.replid, before);
+    (void)support_redis_call(redis, "REPLICAOF", "127.0.0.1", "1", NULL);
+    (void)support_redis_call(redis, "REPLICAOF", "NO", "ONE", NULL);
+    bus_reset(bus, "a test");
+    UNTIL(seen.ready == 3);
+    ck_assert_str_ne(seen.replid, before);
+    bus_free(bus);
+}
+END_TEST
+
 START_TEST(a_bus_becomes_ready_and_tells_the_replid)
 {
     struct seen seen = {0};
@@ -1011,6 +1031,7 @@ static TCase *bus_tests(void)
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, a_bus_becomes_ready_and_tells_the_replid);
+    tcase_add_test(tests, a_server_that_was_a_replica_meanwhile_has_another_history);
     tcase_add_test(tests, ten_thousand_entries_go_through_with_backpressure);
     tcase_add_test(tests, an_error_reply_is_refused_with_its_words);
     tcase_add_test(tests, a_server_that_is_away_is_told_once_and_found_when_it_comes);

@@ -143,12 +143,17 @@ mutant 'core: a journal with a lost tail accuses nobody' $core unit/test_actuato
 mutant 'core: nothing is asked for an account that is not clear' $step unit/test_actuator_core \
     '!act_can_ask(core, account) || !account->clear ||' '!act_can_ask(core, account) ||'
 mutant 'core: an intent of an account not clear any more is not sent' $step unit/test_actuator_core \
-    '!account->led || !account->loaded || !account->clear' '!account->led || !account->loaded'
+    'if (!account->clear) {
+        return GUARD_JOURNAL;' 'if (false) {
+        return GUARD_JOURNAL;'
 mutant 'core: the decision is asked again before sending' $step unit/test_actuator_core \
     '!verdict.write ||
         verdict.want != flight->intent.to ||' ''
 mutant 'core: nothing is sent under another lease' $step unit/test_actuator_core \
     '!act_can_ask(core, account) || account->epoch != flight->intent.epoch' 'false'
+mutant 'core: with a lease, only the journal says what was confirmed' services/actuator/core.c \
+    unit/test_actuator_core '            core->ctls[j].human.confirmed = -1;
+' ''
 mutant 'core: a reading of a former lease is not believed' $answer unit/test_actuator_core \
     'return account->loaded && flight->at >= account->led_at;' 'return account->loaded;'
 mutant 'core: a write without an answer stays open' $answer unit/test_actuator_core \
@@ -177,7 +182,7 @@ mutant 'groups: an identity is told before anything is written' $groups unit/tes
 mutant 'groups: the identities are read after the taking' $groups unit/test_groups \
     '!name->held || !name->read ||' '!name->held ||'
 mutant 'groups: a spare lease is not handed over at once' $groups unit/test_groups \
-    '!known || (name->as_spare && now_ms - name->taken_ms < keep_ms)' '!known'
+    '!known || (name->as_spare && now_ms - name->taken_ms < keep_ms << doubles)' '!known'
 lease=common/lease.c
 mutant 'lease: a foreign lease stands still for the wait' $lease unit/test_lease \
     '(lease->owned ? lease->times.wait_ms : 0)' '0'
@@ -214,7 +219,10 @@ mutant 'share: nothing is handed over before the others are known' $share unit/t
 mutant 'share: who cannot lead takes nothing' $share unit/test_share \
     'held && soon ? LEASE_SPARE : LEASE_UNWANTED' 'LEASE_SPARE'
 mutant 'share: a spare one is kept for a while' $share unit/test_share \
-    'since_ms != SHARE_OWN && now_ms - since_ms < SHARE_KEEP_GONES * share->gone_ms' 'false'
+    'since_ms != SHARE_OWN && now_ms - since_ms < keep_ms(share, partition)' 'false'
+mutant 'share: what comes back again is kept longer' $share unit/test_share \
+    'return (SHARE_KEEP_GONES * share->gone_ms) << doubles;' \
+    'return SHARE_KEEP_GONES * share->gone_ms;'
 mutant 'estimator: a Redis restarted while nobody led is a break' \
     services/estimator/estimator.c integration/test_estimator \
     'grant->other_server && !grant->first' 'false'
