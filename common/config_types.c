@@ -500,12 +500,36 @@ static const struct config_field fields_bugsnag[] = {
     {.key = NULL},
 };
 
+static const char *const choices_ses[] = {"v1", "v2", NULL};
+
 static const struct config_field fields_ses[] = {
     {.key = "from", .type = CONFIG_STRING, .required = true, .help = "sender's address"},
     {.key = "to", .type = CONFIG_STRINGS, .required = true, .help = "receivers' addresses"},
     {.key = "aws_access_key_id", .type = CONFIG_SECRET, .required = true, .help = "AWS key id"},
     {.key = "aws_secret_access_key", .type = CONFIG_SECRET, .required = true, .help = "AWS key"},
+    {.key = "aws_session_token",
+     .type = CONFIG_SECRET,
+     .help = "with a key that lasts for a while only"},
     {.key = "region", .type = CONFIG_STRING, .fallback = "us-east-1", .help = "AWS region"},
+    {.key = "api",
+     .type = CONFIG_ENUM,
+     .choices = choices_ses,
+     .fallback = "v2",
+     .help = "v1: the older Query API"},
+    {.key = "subject",
+     .type = CONFIG_STRING,
+     .fallback = "Dynosaur Error",
+     .help = "how subjects begin"},
+    {.key = "interval",
+     .type = CONFIG_SECONDS,
+     .min = 1,
+     .max = DAY_S,
+     .fallback = "900",
+     .help = "least time between two mails; what happens meanwhile is one mail at its end"},
+    FIELD_ACTIONS("failed"),
+    FIELD_API_URL,
+    FIELD_TIMEOUT,
+    FIELD_ALLOW_HTTP,
     {.key = NULL},
 };
 
@@ -541,7 +565,7 @@ static const struct config_field fields_pagerduty[] = {
 static const struct config_type types_errors[] = {
     {CONFIG_ERRORS, "console", {"Console"}, fields_none, NULL, 0, "one line an error", false},
     {CONFIG_ERRORS, "bugsnag", {"Bugsnag"}, fields_bugsnag, NULL, 0, "Bugsnag", false},
-    {CONFIG_ERRORS, "ses", {"Ses", "SES"}, fields_ses, NULL, 0, "e-mail by Amazon SES", true},
+    {CONFIG_ERRORS, "ses", {"Ses", "SES"}, fields_ses, NULL, 0, "e-mail by Amazon SES", false},
     {CONFIG_ERRORS, "webhook", {NULL}, fields_webhook, NULL, 0, "signed JSON by POST", false},
     {CONFIG_ERRORS, "slack", {"Slack"}, fields_slack, NULL, 0, "a Slack channel", false},
     {CONFIG_ERRORS, "pagerduty", {"PagerDuty"}, fields_pagerduty, NULL, 0, "PagerDuty", false},

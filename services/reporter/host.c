@@ -20,7 +20,9 @@ enum host_phase {
 struct sink_host {
     struct host_options options;
     void *state;
-    struct host_item items[HOST_QUEUE_MAX]; /* a ring */
+    struct host_item *items; /* a ring */
+    size_t items_max;
+    size_t gather_max;
     size_t first;
     size_t count;
     size_t bytes;
@@ -70,10 +72,13 @@ dyn_err host_new(const struct host_options *options, struct sink_host **out_host
         return dyn_error_set(error, DYN_NOMEM, "out of memory");
     }
     host->options = *options;
+    host->gather_max = options->ops->gather_max > 0 ? options->ops->gather_max : HOST_GATHER_MAX;
+    host->items_max = 2 * host->gather_max > HOST_QUEUE_MAX ? 2 * host->gather_max : HOST_QUEUE_MAX;
+    host->items = calloc(host->items_max, sizeof *host->items);
     host->state = calloc(1, options->ops->state_size > 0 ? options->ops->state_size : 1);
     host->timer = dyn_timer_new(options->loop, timer_passed, host);
     host->turn = dyn_timer_new(options->loop, turn_passed, host);
-    if (host->state == NULL || host->timer == NULL || host->turn == NULL) {
+    if (host->items == NULL || host->state == NULL || host->timer == NULL || host->turn == NULL) {
         (void)dyn_error_set(error, DYN_NOMEM, "out of memory");
         goto fail;
     }
@@ -87,6 +92,7 @@ fail:
     dyn_timer_free(host->timer);
     dyn_timer_free(host->turn);
     free(host->state);
+    free(host->items);
     free(host);
     return err;
 }
@@ -95,7 +101,7 @@ fail:
 
 static struct host_item *item_at(struct sink_host *host, size_t index)
 {
-    return &host->items[(host->first + index) % HOST_QUEUE_MAX];
+    return &host->items[(host->first + index) % host->items_max];
 }
 
 static void item_pop(struct sink_host *host)
@@ -103,7 +109,7 @@ static void item_pop(struct sink_host *host)
     struct host_item *item = item_at(host, 0);
     host->bytes -= item->message.len;
     dyn_buf_fini(&item->message);
-    host->first = (host->first + 1) % HOST_QUEUE_MAX;
+    host->first = (host->first + 1) % host->items_max;
     host->count--;
     *host->options.counters.queued = (double)host->count;
 }
@@ -127,7 +133,7 @@ static void oldest_drop(struct sink_host *host)
 
 static bool queue_is_full(const struct sink_host *host, size_t more)
 {
-    return host->count == HOST_QUEUE_MAX || host->bytes + more > HOST_QUEUE_BYTES_MAX;
+    return host->count == host->items_max || host->bytes + more > HOST_QUEUE_BYTES_MAX;
 }
 
 dyn_err host_add(struct sink_host *host, size_t stream, struct entry_id id, struct dyn_str message)
@@ -318,7 +324,7 @@ static void timer_passed(void *arg)
 static void item_begin(struct sink_host *host)
 {
     if (host->gathered > 0 &&
-        (host->gathered == host->count || host->gathered == HOST_GATHER_MAX)) {
+        (host->gathered == host->count || host->gathered == host->gather_max)) {
         host->flushing = true;
         item_deliver(host);
         return;
@@ -351,7 +357,7 @@ static void host_pump(struct sink_host *host)
     if (host->phase == HOST_IDLE && host->count > 0 && host_may(host)) {
         dyn_timer_start(host->turn, 0, 0);
     }
-    if (host->full && host->count <= HOST_QUEUE_MAX / 2 && !host->draining) {
+    if (host->full && host->count <= host->items_max / 2 && !host->draining) {
         host->full = false;
         host->options.room(host->options.arg);
     }
@@ -397,5 +403,6 @@ void host_free(struct sink_host *host)
     dyn_timer_free(host->timer);
     dyn_timer_free(host->turn);
     free(host->state);
+    free(host->items);
     free(host);
 }

@@ -3,9 +3,10 @@
  *
  * One item is with the sink at a time, in order. It ends as accepted, or, after HOST_TRIES failures
  * (full jitter between them), in the dead letters; only then `accepted` is called, and the cursor
- * may move. A sink that gathers has up to HOST_GATHER_MAX of them, which end together. A sink that
- * does not answer within HOST_ANSWER_MS has failed. A full queue drops its oldest item, counted,
- * when `drop_oldest`; otherwise it takes no more and `room` says when it does again.
+ * may move. A sink that gathers has up to HOST_GATHER_MAX of them, or what it says, which end
+ * together. A sink that does not answer within HOST_ANSWER_MS has failed. A full queue drops its
+ * oldest item, counted, when `drop_oldest`; otherwise it takes no more and `room` says when it does
+ * again.
  *
  * Ownership: messages are copied. Threads: the loop thread only.
  */
@@ -19,7 +20,7 @@
 #define HOST_BACKOFF_LAST_MS 60000
 #define HOST_ANSWER_MS 60000
 #define HOST_GATHER_MAX 64
-#define HOST_QUEUE_MAX 256           /* items */
+#define HOST_QUEUE_MAX 256           /* items; twice what a sink gathers, where that is more */
 #define HOST_QUEUE_BYTES_MAX 8388608 /* of their messages: 8 MiB */
 
 #define HOST_SEEN_NAME 64

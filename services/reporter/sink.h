@@ -58,6 +58,7 @@ struct sink_ops {
     const char *name; /* the type's short name */
     size_t state_size;
     bool wants_actions;
+    size_t gather_max; /* of one flush(); 0: HOST_GATHER_MAX */
 
     /** Check options and resolve secrets. No I/O. On failure nothing stays held. */
     dyn_err (*init)(void *state, struct sink_host *host, struct dyn_error *error);
@@ -65,7 +66,7 @@ struct sink_ops {
      *  to lives until then, or until sink_gather(). The next one comes after that answer. */
     void (*deliver)(void *state, struct sink_host *host, const struct sink_delivery *delivery);
     /** Send all that was gathered since the delivery that was the first: nothing more waits, or
-     *  HOST_GATHER_MAX have come. One sink_done() for all is owed; after a failure flush() comes
+     *  `gather_max` have come. One sink_done() for all is owed; after a failure flush() comes
      *  again. NULL: the sink gathers nothing. */
     void (*flush)(void *state, struct sink_host *host);
     /** Give up the delivery under way; no answer is taken for it any more. May be NULL. */

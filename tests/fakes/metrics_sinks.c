@@ -4,7 +4,7 @@
 #include <string.h>
 
 static vendor_fn *const vendors[] = {
-    bugsnag_serve, librato_serve, pagerduty_serve, slack_serve, webhook_serve,
+    bugsnag_serve, librato_serve, pagerduty_serve, ses_serve, slack_serve, webhook_serve,
 };
 
 bool sinks_serve(struct ask *ask, struct reply *reply)

@@ -9,6 +9,7 @@
 vendor_fn bugsnag_serve;
 vendor_fn librato_serve;
 vendor_fn pagerduty_serve;
+vendor_fn ses_serve;
 vendor_fn slack_serve;
 vendor_fn webhook_serve;
 

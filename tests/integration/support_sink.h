@@ -34,10 +34,12 @@ void sink_add_action(struct action action);
 void sink_add_stats(const struct sink_stat *stats, size_t count);
 /** Until the queue is empty. Fails the test when that takes longer than 20 s. */
 struct sink_tally sink_run(void);
+/** The same, for a test that owns the elapsed time: while the sink rests, seconds are passed over.
+ */
+struct sink_tally sink_run_ahead(int64_t *ahead_s);
 /** For so long, or until the queue is empty. */
 struct sink_tally sink_run_for(int64_t ms);
 size_t sink_waiting(void); /* items not ended yet */
-bool sink_rests(void);     /* nothing is under way: a pause, or nothing to do */
 
 /** An error of an input, raised or over. */
 struct event sink_event(const char *app, enum event_state state, const char *cause);

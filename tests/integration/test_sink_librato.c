@@ -187,8 +187,7 @@ START_TEST(old_numbers_are_refused_and_their_names_are_not)
     sink_add_stats(old, 1);
     struct sink_tally tally = sink_run();
     ck_assert_double_eq(tally.dead, 1);
-    ck_assert_str_eq(tally.why,
-                     "answered with status 400: measure_time: is too far in the past");
+    ck_assert_str_eq(tally.why, "answered with status 400: measure_time: is too far in the past");
     sink_add_stats(stats, 1);
     (void)sink_run();
     ck_assert_uint_eq(stored_count(), 1);
