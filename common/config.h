@@ -159,6 +159,18 @@ enum config_on_outage {
     CONFIG_FALLBACK
 };
 
+/** How an input's value becomes resources. */
+enum config_conversion {
+    CONFIG_PER_RESOURCE, /* so many of the value for each resource */
+    CONFIG_STEP,         /* by a table */
+    CONFIG_TARGET,       /* so that the value, which falls as more runs, comes to a target */
+};
+
+struct config_step {
+    double from; /* from this value on */
+    int32_t resources;
+};
+
 struct config_input {
     const char *name;
     const struct config_type *type;
@@ -175,7 +187,13 @@ struct config_input {
                                        smallest plan whose `measure` holds the value, and one more
                                        than there are when none does */
     enum plan_measure measure;
-    double threshold_percent;     /* 90: share of a plan that may be used */
+    double threshold_percent; /* 90: share of a plan that may be used */
+    enum config_conversion conversion;
+    double target;     /* CONFIG_TARGET: > 0 */
+    double tolerance;  /* CONFIG_TARGET: 0.1; a ratio that near to 1 changes nothing */
+    int64_t settle_ms; /* CONFIG_TARGET: so long a change of what runs may not show */
+    const struct config_step *steps; /* CONFIG_STEP: both columns rise */
+    size_t steps_count;
     bool counter;                 /* grows, and begins anew each UTC day */
     uint64_t series;              /* hash of app, controller, input, type, non-secret options */
     struct config_options policy; /* the same values with their origins, for `check` */
@@ -189,6 +207,8 @@ struct config_controller {
     /* Hash of app and controller name, and of the names of its plans: what was kept of another
      * ladder, whose rungs meant something else, is another controller's. */
     uint64_t id;
+    uint64_t running_series;        /* what runs, as the actuator tells the log */
+    bool needs_running;             /* an input of it has a target */
     const char *process_type;       /* "web"; of plans the add-on's service, "rediscloud" */
     const struct plan_table *plans; /* NULL: it scales dynos; else the plan of an add-on */
     const char *addon;              /* which, by name or id; NULL: the only one of that service */

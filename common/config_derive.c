@@ -5,6 +5,7 @@
 
 #define SAMPLE_BYTES 24.0
 #define TICK_BYTES 60.0
+#define RUNNING_BYTES 60.0 /* one a minute */
 #define TARGET_BYTES 450.0
 #define TARGETS_KEPT 10.0 /* keyframes: one a minute, kept ten minutes */
 #define REPORT_BYTES 30.0
@@ -89,6 +90,15 @@ static uint64_t series_of(const struct config_app *app, const struct config_cont
     return hash_options(hash, &in->options);
 }
 
+/* Of fewer parts than an input's series, so that it is never one. */
+static uint64_t running_series_of(const struct config_app *app,
+                                  const struct config_controller *controller)
+{
+    uint64_t hash = hash_text(DYN_HASH_SEED, app->name);
+
+    return hash_text(hash_text(hash, controller->name), controller->process_type);
+}
+
 static uint64_t input_hash(const struct config_input *in)
 {
     uint64_t hash = hash_number(DYN_HASH_SEED, (double)(in->series >> 32));
@@ -100,7 +110,17 @@ static uint64_t input_hash(const struct config_input *in)
     hash = hash_number(hash, (double)in->doubt_zero_ms);
     hash = hash_number(hash, in->on_outage);
     hash = hash_number(hash, in->fallback);
-    return hash_number(hash, in->per_resource);
+    hash = hash_number(hash, in->per_resource);
+    if (in->conversion == CONFIG_TARGET) {
+        hash = hash_number(hash_text(hash, "target"), in->target);
+        hash = hash_number(hash, in->tolerance);
+        hash = hash_number(hash, (double)in->settle_ms);
+    }
+    for (size_t i = 0; i < in->steps_count; i++) {
+        hash = hash_number(hash, in->steps[i].from);
+        hash = hash_number(hash, in->steps[i].resources);
+    }
+    return hash;
 }
 
 static uint64_t controller_hash(const struct config_controller *controller)
@@ -148,6 +168,7 @@ static void app_derive(struct config *config, struct config_app *app)
         struct config_controller *controller = &app->controllers[i];
 
         controller->id = hash_text(hash_text(DYN_HASH_SEED, app->name), controller->name);
+        controller->running_series = running_series_of(app, controller);
         for (size_t k = 0; k < controller->inputs_count; k++) {
             struct config_input *in = &controller->inputs[k];
             int64_t window_ms = in->hysteresis_period_ms + in->doubt_zero_ms;
@@ -183,6 +204,9 @@ int64_t config_redis_bytes(const struct config *config)
             const struct config_controller *controller = &app->controllers[c];
 
             bytes += TARGETS_KEPT * TARGET_BYTES;
+            if (controller->needs_running) {
+                bytes += RUNNING_BYTES * retention_s / 60;
+            }
             for (size_t k = 0; k < controller->inputs_count; k++) {
                 bytes +=
                     SAMPLE_BYTES * retention_s * 1000 / (double)controller->inputs[k].interval_ms;

@@ -127,8 +127,8 @@ static dyn_err input_keys_check(struct config_loader *loader, const struct confi
 {
     const struct config_field ratio[] = {per_resource_field(type), {.key = NULL}};
     const struct config_field *const tables[] = {config_keys_input, config_policy_input,
-                                                 type->fields, ratio};
-    dyn_err err = config_keys_check(loader, map, tables, 4);
+                                                 type->fields, ratio, config_keys_conversion};
+    dyn_err err = config_keys_check(loader, map, tables, 5);
 
     return err != DYN_OK ? err : config_built_check(loader, map, type);
 }
@@ -155,6 +155,9 @@ static dyn_err input_read(struct config_loader *loader, const struct config_node
         err = config_source_check(loader, map, out);
     }
     if (err == DYN_OK) {
+        err = config_conversion_read(loader, map, out);
+    }
+    if (err == DYN_OK && out->conversion == CONFIG_PER_RESOURCE) {
         err = per_resource_read(loader, map, out);
     }
     levels.maps[CONFIG_LEVEL_INPUT] = map;
@@ -195,9 +198,13 @@ dyn_err config_inputs_read(struct config_loader *loader, const struct config_nod
         struct config_input *in = &out->inputs[out->inputs_count];
 
         err = input_read(loader, node, levels, in);
+        if (err == DYN_OK) {
+            err = config_conversion_check(loader, node, in, out);
+        }
         if (err != DYN_OK) {
             return err;
         }
+        out->needs_running = out->needs_running || in->conversion == CONFIG_TARGET;
         for (size_t i = 0; i < out->inputs_count; i++) {
             if (strcmp(out->inputs[i].name, in->name) == 0) {
                 return config_refuse(loader, config_node_get(node, "name"),

@@ -132,6 +132,7 @@ extern const struct config_field config_keys_account[];
 extern const struct config_field config_keys_scaler[];
 extern const struct config_field config_keys_controller[]; /* name, type, input_plugins */
 extern const struct config_field config_keys_input[];      /* name, type */
+extern const struct config_field config_keys_conversion[]; /* an input's target, step, ... */
 extern const struct config_field config_keys_sink[];       /* name, type */
 extern const struct config_field config_policy_app[];
 extern const struct config_field config_policy_controller[];
@@ -264,6 +265,14 @@ dyn_err config_source_check(struct config_loader *loader, const struct config_no
                             const struct config_input *in);
 dyn_err config_source_windows_check(struct config_loader *loader, const struct config_node *map,
                                     const struct config_input *in);
+/** How values become resources, where the input says it by `target` or `step`: else out->conversion
+ *  is CONFIG_PER_RESOURCE (config_conversion.c). */
+dyn_err config_conversion_read(struct config_loader *loader, const struct config_node *map,
+                               struct config_input *out);
+/** The same against what was read later: the window and the controller. */
+dyn_err config_conversion_check(struct config_loader *loader, const struct config_node *map,
+                                const struct config_input *in,
+                                const struct config_controller *controller);
 /** The map under `key`, NULL when absent or empty. */
 dyn_err config_map_get(struct config_loader *loader, const struct config_node *parent,
                        const char *key, const struct config_node **out);

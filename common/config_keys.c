@@ -187,16 +187,34 @@ const struct config_field config_keys_controller[] = {
     {.key = "name", .type = CONFIG_STRING, .required = true, .help = "unique in its app"},
     {.key = "type", .type = CONFIG_STRING, .required = true, .help = "what is scaled"},
     SECTION("input_plugins", "list of what is measured, at least one"),
-    {.key = "policies",
-     .type = CONFIG_SECTION,
-     .not_built = true,
-     .help = "further rules on targets"},
     {.key = NULL},
 };
 
 const struct config_field config_keys_input[] = {
     {.key = "name", .type = CONFIG_STRING, .required = true, .help = "unique in its controller"},
     {.key = "type", .type = CONFIG_STRING, .required = true, .help = "what is measured"},
+    {.key = NULL},
+};
+
+const struct config_field config_keys_conversion[] = {
+    {.key = "target",
+     .type = CONFIG_NUMBER,
+     .min = 1e-9,
+     .max = 1e15,
+     .help = "what the value should come to; it falls as more runs"},
+    {.key = "tolerance",
+     .type = CONFIG_PERCENT,
+     .min = 0,
+     .max = 50,
+     .fallback = "10",
+     .help = "of target: a value that near changes nothing"},
+    {.key = "settle",
+     .type = CONFIG_SECONDS,
+     .min = 0,
+     .max = 3600,
+     .fallback = "60",
+     .help = "of target: how long values may still show what ran before a change"},
+    SECTION("step", "map of a value to the resources that are wanted from it on"),
     {.key = NULL},
 };
 

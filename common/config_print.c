@@ -61,6 +61,17 @@ static void input_print(struct printer *printer, const struct config_input *in)
     line_print(printer, &in->origin, "          %s:", in->name);
     line_print(printer, NULL, "            type: %s", in->type->name);
     options_print(printer, &in->options, 12);
+    if (in->conversion == CONFIG_TARGET) {
+        line_print(printer, NULL, "            target: %.10g", in->target);
+        line_print(printer, NULL, "            tolerance: %.10g%%", in->tolerance * 100);
+        line_print(printer, NULL, "            settle: %.10gs", (double)in->settle_ms / 1000);
+    } else if (in->conversion == CONFIG_STEP) {
+        line_print(printer, NULL, "            step:");
+    }
+    for (size_t i = 0; i < in->steps_count; i++) {
+        line_print(printer, NULL, "              %.10g: %d", in->steps[i].from,
+                   (int)in->steps[i].resources);
+    }
     if (in->per_resource > 0) {
         line_print(printer, NULL, "            %s: %.10g", in->type->per_resource_key,
                    in->per_resource);

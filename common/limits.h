@@ -19,6 +19,7 @@
 #define DYN_CONFIG_APPS_MAX 10000     /* refused */
 #define DYN_CONFIG_CONTROLLERS_MAX 32 /* an app; refused */
 #define DYN_CONFIG_INPUTS_MAX 32      /* a controller; refused */
+#define DYN_CONFIG_STEPS_MAX 64       /* of an input's table; refused */
 #define DYN_CONFIG_SINKS_MAX 64       /* of a file; refused */
 #define DYN_SECRET_MAX 16384          /* bytes of one secret; refused */
 #define DYN_PARTITIONS_MAX 64         /* refused */

@@ -39,7 +39,9 @@ static const char *const actuator_may[] = {
     "%RW~@:{act}:*:journal %RW~@:{act}:accounts %RW~@:actions)",
     "(+hmget +hget +hgetall +hexists +hset +hincrby +hdel %RW~@:{act}:*)",
     "(+xadd +xtrim %W~@:actions)",
-    "(+xadd %W~@:events %W~" PARTITION "reports)",
+    /* What runs stands among the values: targets that are in proportion to it need both in order.
+     */
+    "(+xadd %W~@:events %W~" PARTITION "reports %W~" PARTITION "values)",
     MEMBER("act"),
     NULL,
 };

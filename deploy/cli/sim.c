@@ -32,7 +32,8 @@ static void sim_fill_controller(struct sim *sim, size_t a, size_t c, size_t *con
                                                              .app_index = a,
                                                              .index = c,
                                                              .first_input = *inputs,
-                                                             .target = -1};
+                                                             .target = -1,
+                                                             .running = -1};
     config->mode = CONFIG_MODE_LIVE;
     for (size_t i = 0; i < config->inputs_count; i++) {
         sim->inputs[(*inputs)++] = (struct sim_input){.config = &config->inputs[i],
@@ -149,7 +150,8 @@ struct sim_world {
     struct sim_partition *of[DYN_PARTITIONS_MAX]; /* by number; NULL: it has no app */
     struct sim_partition *current;                /* whose fold is at work */
     struct tick tick;
-    size_t untold; /* rows at the end of sim->rows that wait for their tick */
+    size_t running; /* controllers whose `running` waits for its entry */
+    size_t untold;  /* rows at the end of sim->rows that wait for their tick */
     int64_t now_ms;
 };
 
@@ -200,6 +202,15 @@ static void sim_take_change(void *arg, const struct sim_change *change)
     }
 }
 
+/* An effect: the fold must not be called from inside it, as it may be what caused it. */
+static void sim_take_running(void *arg, uint64_t id, int32_t quantity)
+{
+    struct sim_world *world = arg;
+    struct sim_controller *controller = sim_controller_of(world->sim, id);
+    world->running += controller->running < 0;
+    controller->running = quantity;
+}
+
 static struct entry_id sim_next_id(struct sim_partition *partition, int64_t now_ms)
 {
     uint64_t ms = (uint64_t)now_ms;
@@ -208,26 +219,70 @@ static struct entry_id sim_next_id(struct sim_partition *partition, int64_t now_
     return partition->last;
 }
 
+/* A sample through the log, as a collector or the actuator gives it. */
+static void sim_fold_sample(struct sim_world *world, struct sim_partition *partition,
+                            uint64_t series, double value, int64_t now_ms)
+{
+    struct sample sample = {.series = series, .status = SAMPLE_GOOD, .value = value};
+    struct batch batch = {.member = DYN_STR("simulation"), .seq = ++partition->batches, .count = 1};
+    struct fold_out out = {.target = sim_take_target, .arg = world};
+    world->now_ms = now_ms;
+    world->current = partition;
+    fold_batch(partition->fold, sim_next_id(partition, now_ms), &batch, &sample, &out);
+}
+
+static void sim_tell_running(struct sim_world *world, int64_t now_ms)
+{
+    for (size_t c = 0; world->running > 0 && c < world->sim->controllers_count; c++) {
+        struct sim_controller *controller = &world->sim->controllers[c];
+        int32_t quantity = controller->running;
+        if (quantity < 0) {
+            continue;
+        }
+        controller->running = -1;
+        world->running--;
+        sim_fold_sample(world, world->of[controller->app->partition],
+                        controller->config->running_series, quantity, now_ms);
+    }
+}
+
+/* What would have been measured with what runs now. */
+static double sim_value(const struct sim_world *world, const struct sim_input *input, double value)
+{
+    const struct sim_controller *controller = &world->sim->controllers[input->controller];
+    int32_t runs = sim_heroku_runs(world->heroku, controller->app_index, controller->index);
+    if (input->measured == 0 || runs < 1) {
+        return value;
+    }
+    value = value * input->measured / runs;
+    return value < DYN_VALUE_MAX ? value : DYN_VALUE_MAX;
+}
+
+/* What a recorded value asks for by itself. */
+static double sim_demand(const struct sim_input *input, double value)
+{
+    if (input->measured > 0) {
+        return ceil(value / input->config->target * input->measured);
+    }
+    return fold_resources(input->config, value);
+}
+
 static void sim_give_sample(struct sim_world *world, size_t index)
 {
     struct sim *sim = world->sim;
     struct sim_input *input = &sim->inputs[index];
     const struct sim_controller *controller = &sim->controllers[input->controller];
     const struct trace_row *row = &input->trace->rows[input->next++];
-    struct sim_partition *partition = world->of[controller->app->partition];
-    int32_t demand = fold_resources(input->config, row->value);
-    int32_t most = controller->config->max_resource;
-    input->demand = demand < most ? demand : most;
+    sim_tell_running(world, row->at_ms);
+    double value = sim_value(world, input, row->value);
+    double demand = sim_demand(input, row->value);
+    double most = controller->config->max_resource;
+    input->demand = (int32_t)(demand < most ? demand : most);
     sim->rows[sim->rows_count++] =
-        (struct sim_row){.at_ms = row->at_ms, .input = (uint32_t)index, .value = row->value};
+        (struct sim_row){.at_ms = row->at_ms, .input = (uint32_t)index, .value = value};
     world->untold++;
-    world->now_ms = row->at_ms;
-    world->current = partition;
-    struct sample sample = {
-        .series = input->config->series, .status = SAMPLE_GOOD, .value = row->value};
-    struct batch batch = {.member = DYN_STR("simulation"), .seq = ++partition->batches, .count = 1};
-    struct fold_out out = {.target = sim_take_target, .arg = world};
-    fold_batch(partition->fold, sim_next_id(partition, row->at_ms), &batch, &sample, &out);
+    sim_fold_sample(world, world->of[controller->app->partition], input->config->series, value,
+                    row->at_ms);
 }
 
 /* The input whose next sample comes first; SIZE_MAX: there are no more. */
@@ -287,6 +342,7 @@ static void sim_tick(struct sim_world *world, int64_t now_ms)
 {
     struct fold_out out = {.target = sim_take_target, .arg = world};
     out.report = world->untold > 0 ? sim_take_report : NULL;
+    sim_tell_running(world, now_ms);
     world->now_ms = now_ms;
     for (size_t p = 0; p < world->partitions_count; p++) {
         struct sim_partition *partition = &world->partitions[p];
@@ -321,6 +377,17 @@ static void sim_world_run(struct sim_world *world)
 }
 
 /* ---- making a world ---- */
+
+static void sim_set_measured(struct sim *sim, int32_t start)
+{
+    for (size_t i = 0; i < sim->inputs_count; i++) {
+        struct sim_input *input = &sim->inputs[i];
+        int32_t least = sim->controllers[input->controller].config->min_resource;
+        if (input->config->conversion == CONFIG_TARGET) {
+            input->measured = start > 0 ? start : least > 1 ? least : 1;
+        }
+    }
+}
 
 static dyn_err sim_measure(struct sim *sim, struct dyn_error *error)
 {
@@ -368,6 +435,7 @@ static dyn_err sim_world_make(struct sim_world *world, int32_t start, struct dyn
                                          .start = start,
                                          .now_ms = world->sim->first_ms,
                                          .changed = sim_take_change,
+                                         .running = sim_take_running,
                                          .arg = world};
     world->heroku = sim_heroku_new(&options);
     if (world->partitions == NULL || world->heroku == NULL) {
@@ -391,6 +459,7 @@ dyn_err sim_run(struct sim *sim, int32_t start, struct dyn_error *error)
                               .tick = {.epoch = SIM_EPOCH, .config = sim->config->hash}};
     dyn_err err = sim_measure(sim, error);
     if (err == DYN_OK) {
+        sim_set_measured(sim, start);
         err = sim_world_make(&world, start, error);
     }
     if (err == DYN_OK) {

@@ -1,7 +1,9 @@
 /*
  * sim: recorded values through the services' own cores, second by second, in virtual time.
  *
- * Each row of a trace is one good sample at its time. A tick follows each second from the first
+ * Each row of a trace is one good sample at its time. Values of an input with a `target` are taken
+ * as measured at the dynos that run at the start, and fall in proportion as more run: a recording
+ * cannot know what else would have been measured. A tick follows each second from the first
  * sample on to the last. Every controller is taken as `live`, whatever the file says: sim_new()
  * changes the configuration that it is given, before any core has seen it.
  *
@@ -23,6 +25,7 @@ struct sim_input {
     const char *path; /* of the trace; borrowed */
     size_t next;      /* row of the trace */
     int32_t demand;   /* what the newest value asks for by itself, at most max_resource */
+    int32_t measured; /* dynos that its values are taken to be measured at; 0: it has no target */
     double max;       /* of the window, as last told; NaN: none */
     int32_t estimate;
 };
@@ -35,6 +38,7 @@ struct sim_controller {
     size_t first_input;
     int32_t target; /* -1: none yet */
     bool raise_only;
+    int32_t running; /* to be told to the fold; -1: nothing new */
     /* what became of it */
     uint64_t ups, downs;
     int64_t dyno_ms;

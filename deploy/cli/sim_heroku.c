@@ -148,6 +148,16 @@ static void sim_actual(void *arg, size_t account, const struct actual *actual, b
     (void)arg, (void)account, (void)actual, (void)changed;
 }
 
+static bool sim_running(void *arg, const struct config_app *app,
+                        const struct config_controller *controller, int32_t quantity,
+                        int64_t age_ms)
+{
+    struct sim_heroku *heroku = arg;
+    (void)app, (void)age_ms;
+    heroku->options.running(heroku->options.arg, controller->id, quantity);
+    return true;
+}
+
 /* Every answer may bring new effects: go on until none is owed. */
 static void sim_settle(struct sim_heroku *heroku, int64_t now_ms)
 {
@@ -198,6 +208,7 @@ struct sim_heroku *sim_heroku_new(const struct sim_heroku_options *options)
                                   .action = sim_action,
                                   .event = sim_event,
                                   .actual = sim_actual,
+                                  .running = sim_running,
                                   .arg = heroku};
     heroku->core = act_core_new(config, &effects, 1, sim_now(options->now_ms - SIM_LEAD_MS));
     if (heroku->apps == NULL || heroku->owed == NULL || heroku->core == NULL) {

@@ -25,6 +25,9 @@ struct sim_heroku_options {
     int32_t start;               /* quantity of everything; 0: each controller's min_resource */
     int64_t now_ms;              /* the core leads from SIM_LEAD_MS before this */
     void (*changed)(void *arg, const struct sim_change *change);
+    /** What runs of a controller that an input's target depends on. Called from within the calls
+     *  below. */
+    void (*running)(void *arg, uint64_t controller, int32_t quantity);
     void *arg;
 };
 

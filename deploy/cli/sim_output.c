@@ -37,6 +37,10 @@ static void sim_print_controller(const struct sim *sim, const struct sim_control
     for (size_t i = 0; i < controller->config->inputs_count; i++) {
         const struct sim_input *input = &sim->inputs[controller->first_input + i];
         fprintf(out, "  %-14s %zu of %s\n", "samples", input->trace->count, input->config->name);
+        if (input->measured > 0) {
+            fprintf(out, "  %-14s %.10g; values are taken as measured at %d dynos (--start)\n",
+                    "target", input->config->target, (int)input->measured);
+        }
     }
     fprintf(out, "  %-14s %" PRIu64 " (%" PRIu64 " up, %" PRIu64 " down)\n", "changes",
             controller->ups + controller->downs, controller->ups, controller->downs);

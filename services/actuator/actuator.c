@@ -183,6 +183,36 @@ static void on_actual(void *arg, size_t account, const struct actual *actual, bo
     dyn_buf_fini(&reports);
 }
 
+/* A sample of the log like a collector's: the fold finds it where its values are. It says a state,
+ * so that there is no sequence that could have a hole. */
+static bool on_running(void *arg, const struct config_app *app,
+                       const struct config_controller *controller, int32_t quantity, int64_t age_ms)
+{
+    struct actuator *actuator = arg;
+    struct bus *bus = actuator->service->bus;
+    if (bus == NULL || !bus_is_ready(bus)) {
+        return false;
+    }
+    struct batch batch = {
+        .member = dyn_str_from(actuator->service->instance), .seq = 1, .count = 1};
+    struct sample sample = {.series = controller->running_series,
+                            .age_ms = age_ms < SAMPLE_AGE_MAX_MS ? age_ms : SAMPLE_AGE_MAX_MS,
+                            .value = quantity};
+    struct dyn_buf key;
+    struct dyn_buf bytes;
+    dyn_buf_init(&key, 512);
+    dyn_buf_init(&bytes, DYN_ENTRY_MAX);
+    bus_key_partition(&key, actuator->config->redis.prefix, app->partition, "values");
+    message_write_batch(&bytes, &batch, &sample);
+    dyn_err err = dyn_buf_result(&bytes);
+    if (err == DYN_OK) {
+        err = bus_add(bus, dyn_buf_text(&key), dyn_buf_str(&bytes), 0, NULL, NULL);
+    }
+    dyn_buf_fini(&key);
+    dyn_buf_fini(&bytes);
+    return err == DYN_OK;
+}
+
 static void on_fenced(void *arg, size_t account)
 {
     struct actuator *actuator = arg;
@@ -488,8 +518,8 @@ static dyn_err actuator_start(struct service *service, struct dyn_error *error)
     struct actuator *actuator = service->state;
     actuator->service = service;
     actuator->config = service->config;
-    struct act_effects effects = {on_send,   on_begin,  on_end,      on_action, on_event,
-                                  on_actual, on_fenced, on_identity, actuator};
+    struct act_effects effects = {on_send,   on_begin,   on_end,    on_action,   on_event,
+                                  on_actual, on_running, on_fenced, on_identity, actuator};
     struct heroku_options heroku = {service->instance, on_answered, on_may_write, actuator};
     metrics_make(actuator, service->metrics);
     actuator->core = act_core_new(service->config, &effects, dyn_random(), now_take());

@@ -42,6 +42,7 @@ static void ctl_init(struct act_ctl *ctl, const struct config_controller *config
         .actual_guard = GUARD_COUNT,
         .actual_running = -2,
         .actual_target = -2,
+        .told_at = ACT_NEVER,
     };
     act_human_init(&ctl->human);
 }

@@ -24,6 +24,7 @@
 #include "common/config.h"
 #include "common/message.h"
 
+#define ACT_RUNNING_MS 60000      /* what runs is told that often */
 #define ACT_READ_PERIOD_MS 60000  /* an app is read that often at most, but before each change */
 #define ACT_FRESH_MS 10000        /* a change rests on a reading at most that old */
 #define ACT_MARK_MAX_AGE_MS 30000 /* a fall needs a mark at most that old */
@@ -110,6 +111,10 @@ struct act_effects {
     void (*event)(void *arg, const struct event *event);
     /** When it changed, and each scaler.interval of its app. */
     void (*actual)(void *arg, size_t account, const struct actual *actual, bool changed);
+    /** What runs of a controller whose targets depend on it, as of `age_ms` ago: when it changed
+     * and each minute. False: it was not told, and is again with the next tick. May be NULL. */
+    bool (*running)(void *arg, const struct config_app *app,
+                    const struct config_controller *controller, int32_t quantity, int64_t age_ms);
     /** The lease of the account turned out to be another's: do not write any more. May be NULL. */
     void (*fenced)(void *arg, size_t account);
     /** Whose key it is, told by Heroku; "": the key may not ask. Nothing is asked for the apps of

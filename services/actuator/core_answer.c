@@ -242,6 +242,7 @@ static void ctl_read(struct act_core *core, struct act_ctl *ctl, int32_t running
     int32_t before = ctl->human.confirmed;
     ctl->missing = false;
     ctl->running = running;
+    ctl->running_at = now.boot_ms;
     enum act_seen seen =
         act_human_see(&ctl->human, running, ctl->config->manual_hold_ms, now.boot_ms);
     if (seen == SEEN_RAISED || seen == SEEN_LOWERED) {
@@ -373,6 +374,7 @@ static void write_done(struct act_core *core, struct act_ctl *ctl, const struct 
 {
     const struct intent *intent = &flight->intent;
     ctl->running = answer->quantity;
+    ctl->running_at = now.boot_ms;
     act_human_confirm(&ctl->human, intent->from, answer->quantity, now.boot_ms);
     ctl_changed(ctl, intent, now);
     ctl->attempts = 0;

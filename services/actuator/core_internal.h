@@ -49,8 +49,9 @@ struct act_ctl {
     struct entry_id decided;
     uint64_t decided_epoch; /* the leader's that gave the target last */
 
-    int32_t running; /* -1: unknown */
-    bool missing;    /* the last reading had no such process type */
+    int32_t running;    /* -1: unknown */
+    int64_t running_at; /* when it was read or confirmed */
+    bool missing;       /* the last reading had no such process type */
     struct act_human human;
     int64_t last_up;
     int64_t last_down;
@@ -81,6 +82,8 @@ struct act_ctl {
     enum guard actual_guard;
     int32_t actual_running;
     int32_t actual_target;
+    int64_t told_at; /* when what runs was told last, see effects.running; ACT_NEVER */
+    int32_t told_running;
     char words[ACT_WORDS_MAX]; /* Heroku's own, of what holds it */
 };
 

@@ -206,6 +206,24 @@ static void watch_actual(struct act_core *core, struct act_ctl *ctl, struct act_
     core->effects.actual(core->effects.arg, app->account, &actual, changed);
 }
 
+/* The estimator sets values against what ran when they came: it must hear of a change at once. */
+static void watch_running(struct act_core *core, struct act_ctl *ctl, struct act_now now)
+{
+    if (core->effects.running == NULL || !ctl->config->needs_running || ctl->running < 0) {
+        return;
+    }
+    bool changed = ctl->told_at == ACT_NEVER || ctl->told_running != ctl->running;
+    if (!changed && now.boot_ms - ctl->told_at < ACT_RUNNING_MS) {
+        return;
+    }
+    int64_t age_ms = now.boot_ms - ctl->running_at;
+    if (core->effects.running(core->effects.arg, core->apps[ctl->app].config, ctl->config,
+                              ctl->running, age_ms)) {
+        ctl->told_running = ctl->running;
+        ctl->told_at = now.boot_ms;
+    }
+}
+
 static void watch_shadow(struct act_core *core, struct act_ctl *ctl, struct act_now now)
 {
     if (ctl->guard != GUARD_SHADOW) {
@@ -237,6 +255,7 @@ void act_ctl_watch(struct act_core *core, struct act_ctl *ctl, struct act_now no
     watch_unmet(core, ctl, now);
     watch_maximum(core, ctl, now);
     watch_actual(core, ctl, now);
+    watch_running(core, ctl, now);
 }
 
 void act_ctl_note(struct act_core *core, struct act_ctl *ctl, struct act_now now)

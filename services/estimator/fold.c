@@ -2,8 +2,6 @@
 
 #include <math.h>
 
-#define FOLD_RESOURCES_MAX 1000000000 /* far beyond every max_resource: no overflow on the way */
-
 struct fold *fold_new(const struct config *config, uint32_t partition)
 {
     struct fold *fold = calloc(1, sizeof(*fold));
@@ -57,8 +55,21 @@ size_t fold_bytes(const struct fold *fold)
 
 /* ---- decisions: pure functions of windows, configuration, pins and time ---- */
 
+static int32_t fold_step(const struct config_input *config, double value)
+{
+    int32_t resources = 0;
+    for (size_t i = 0; i < config->steps_count && config->steps[i].from <= value; i++) {
+        resources = config->steps[i].resources;
+    }
+    return resources;
+}
+
 int32_t fold_resources(const struct config_input *config, double value)
 {
+    DYN_ASSERT(config->conversion != CONFIG_TARGET);
+    if (config->conversion == CONFIG_STEP) {
+        return fold_step(config, value);
+    }
     if (config->plans != NULL) {
         bool above;
         int32_t rung =
@@ -84,7 +95,24 @@ enum input_cover fold_input_cover(const struct fold_input *input, int64_t now)
         return input->config->on_outage == CONFIG_IGNORE ? COVER_IGNORED : COVER_FALLBACK;
     }
     struct window_rule rule = fold_rule(input->config);
-    return window_cover(&input->window, &rule, now);
+    enum input_cover cover = window_cover(&input->window, &rule, now);
+    if (cover == COVER_YES && input->asked != NULL) {
+        /* Values alone say nothing about a fall where it is not known what ran. */
+        rule = fold_asked_rule(input->config);
+        cover = window_cover(input->asked, &rule, now);
+    }
+    return cover;
+}
+
+/* The highest of what values asked for when they came, where that depends on what ran; else what
+ * the highest value asks for. */
+static int32_t fold_window_estimate(const struct fold_input *input)
+{
+    double max = window_max(input->asked != NULL ? input->asked : &input->window);
+    if (isnan(max)) {
+        return -1;
+    }
+    return input->asked != NULL ? (int32_t)max : fold_resources(input->config, max);
 }
 
 static int32_t fold_estimate(const struct fold_input *input, enum input_cover cover)
@@ -92,8 +120,7 @@ static int32_t fold_estimate(const struct fold_input *input, enum input_cover co
     if (cover == COVER_IGNORED) {
         return -1;
     }
-    double max = window_max(&input->window);
-    int32_t estimate = isnan(max) ? -1 : fold_resources(input->config, max);
+    int32_t estimate = fold_window_estimate(input);
     if (cover == COVER_FALLBACK && input->config->fallback > estimate) {
         estimate = input->config->fallback;
     }
@@ -127,6 +154,15 @@ static void fold_clamp(const struct fold_controller *controller, struct fold_dec
     }
 }
 
+static void fold_expire(struct fold_input *input, int64_t now)
+{
+    struct window_rule rule = fold_rule(input->config);
+    window_expire(&input->window, &rule, now);
+    if (input->asked != NULL) {
+        window_expire(input->asked, &rule, now);
+    }
+}
+
 /* Every input that is to be heard must be covered for a fall; with none that says a number, nothing
  * may fall either. What was given once is never taken back: a pin that is over, where no value ever
  * came, leaves min_resource. */
@@ -137,8 +173,7 @@ static struct fold_decision fold_decide(struct fold *fold, const struct fold_con
     bool heard = false;
     for (uint32_t i = 0; i < controller->inputs_count; i++) {
         struct fold_input *input = &fold->plan.inputs[controller->first_input + i];
-        struct window_rule rule = fold_rule(input->config);
-        window_expire(&input->window, &rule, now);
+        fold_expire(input, now);
         enum input_cover cover = fold_input_cover(input, now);
         int32_t estimate = fold_estimate(input, cover);
         decision.estimate = estimate > decision.estimate ? estimate : decision.estimate;
@@ -213,12 +248,12 @@ static void fold_keep_reason(struct fold_input *input, struct dyn_str reason)
     input->reason = reason.len > 0 ? strndup(reason.ptr, reason.len) : NULL;
 }
 
-/* A rise is given at once; what may have become lower waits for its tick. */
-static void fold_rise(struct fold *fold, struct fold_controller *controller, double value,
-                      const struct fold_input *input, int64_t now, const struct fold_out *out)
+/* A rise is given at once; what may have become lower waits for its tick. `asked` is what the new
+ * value alone asks for. */
+static void fold_rise(struct fold *fold, struct fold_controller *controller, int32_t asked,
+                      int64_t now, const struct fold_out *out)
 {
     if (controller->given.exists) {
-        int32_t asked = fold_resources(input->config, value);
         asked = asked < controller->config->max_resource ? asked : controller->config->max_resource;
         if (asked <= controller->given.rung) {
             return;
@@ -238,12 +273,45 @@ static void fold_rise(struct fold *fold, struct fold_controller *controller, dou
     fold_give_target(fold, controller, now, true, out);
 }
 
+/* A sample of no input: what runs, or nothing that is known here. */
+static void fold_other(struct fold *fold, const struct sample *sample, int64_t now)
+{
+    struct fold_controller *controller = fold_plan_running(&fold->plan, sample->series);
+    if (controller == NULL || sample->status != SAMPLE_GOOD) {
+        fold->counts.unknown++;
+        return;
+    }
+    fold->counts.good++;
+    running_add(controller->running, now > sample->age_ms ? now - sample->age_ms : 0,
+                sample->value);
+}
+
+/* What the value alone asks for; -1: that cannot be said, because what ran is not known. */
+static int32_t fold_ask(struct fold *fold, struct fold_input *input, double value, int64_t at,
+                        int64_t now)
+{
+    const struct config_input *config = input->config;
+    if (input->asked == NULL) {
+        return fold_resources(config, value);
+    }
+    int32_t runs = 0;
+    int32_t fewest = 0;
+    const struct running *running = fold->plan.controllers[input->controller].running;
+    if (!running_at(running, at, config->settle_ms, &runs, &fewest)) {
+        return -1;
+    }
+    int32_t asked = running_estimate(config, value, runs, fewest);
+    struct window_rule rule = fold_asked_rule(config);
+    window_add(input->asked, &rule, at, now, asked);
+    return asked;
+}
+
 static void fold_sample(struct fold *fold, const struct sample *sample, int64_t now,
                         const struct fold_out *out)
 {
     struct fold_input *input = fold_plan_find(&fold->plan, sample->series);
     if (input == NULL) {
-        fold->counts.unknown++;
+        fold_other(fold, sample, now);
         return;
     }
     if (input->born_at == WINDOW_NEVER) {
@@ -268,7 +336,8 @@ static void fold_sample(struct fold *fold, const struct sample *sample, int64_t 
     if (!heard && input->window.good_at != WINDOW_NEVER) {
         input->born_at = now;
     }
-    fold_rise(fold, &fold->plan.controllers[input->controller], sample->value, input, now, out);
+    int32_t asked = fold_ask(fold, input, sample->value, at, now);
+    fold_rise(fold, &fold->plan.controllers[input->controller], asked, now, out);
 }
 
 void fold_batch(struct fold *fold, struct entry_id id, const struct batch *batch,
@@ -296,6 +365,9 @@ static void fold_break(struct fold *fold)
 {
     for (size_t i = 0; i < fold->plan.inputs_count; i++) {
         window_break(&fold->plan.inputs[i].window);
+        if (fold->plan.inputs[i].asked != NULL) {
+            window_break(fold->plan.inputs[i].asked);
+        }
     }
 }
 
@@ -308,6 +380,7 @@ static void fold_new_epoch(struct fold *fold, uint64_t epoch, int64_t now)
     fold->drift_ms = 0;
     for (size_t c = 0; c < fold->plan.controllers_count; c++) {
         fold->plan.controllers[c].given.exists = false;
+        fold->plan.controllers[c].unknown_told = false;
     }
     for (size_t i = 0; i < fold->plan.inputs_count; i++) {
         struct fold_input *input = &fold->plan.inputs[i];
@@ -367,6 +440,7 @@ static void fold_tick_controller(struct fold *fold, size_t index, int64_t now, i
         fold_tell_lag(fold, input, now, out);
         fold_tell_above(fold, input, out);
     }
+    fold_tell_running(fold, controller, now, out);
     struct fold_decision decision = fold_decide(fold, controller, now);
     if (decision.exists && !fold_same(&decision, &controller->given)) {
         controller->given = decision;
@@ -426,6 +500,10 @@ int64_t fold_heard_since(const struct fold *fold, uint64_t controller)
     for (uint32_t i = 0; found != NULL && i < found->inputs_count; i++) {
         const struct fold_input *input = &fold->plan.inputs[found->first_input + i];
         int64_t heard = input->window.good_at != WINDOW_NEVER ? input->born_at : INT64_MAX;
+        since = heard > since ? heard : since;
+    }
+    if (found != NULL && found->running != NULL) {
+        int64_t heard = found->running->count > 0 ? found->running->spans[0].from : INT64_MAX;
         since = heard > since ? heard : since;
     }
     return since;

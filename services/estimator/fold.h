@@ -28,10 +28,12 @@
 #define FOLD_MS_MAX INT64_C(253402300799999) /* 9999-12-31: an entry of a later ID is malformed */
 #define FOLD_EPOCH_AHEAD_MS 86400000         /* an epoch is Redis' milliseconds, or little more */
 #define FOLD_JUMP_MS 5000                    /* a slow disk can delay a write of Redis by 2 s */
-#define FOLD_DRIFT_MS 1            /* forgiven each tick: NTP slews by at most 0.5 ms a second */
-#define FOLD_OUTAGE_MS 300000      /* the original's OUTAGE */
-#define FOLD_HELD_AGAIN_MS 3600000 /* an outage is told again each hour */
-#define FOLD_KEYFRAME_TICKS 60     /* every target is restated within that many ticks */
+#define FOLD_DRIFT_MS 1               /* forgiven each tick: NTP slews by at most 0.5 ms a second */
+#define FOLD_OUTAGE_MS 300000         /* the original's OUTAGE */
+#define FOLD_HELD_AGAIN_MS 3600000    /* an outage is told again each hour */
+#define FOLD_KEYFRAME_TICKS 60        /* every target is restated within that many ticks */
+#define FOLD_RESOURCES_MAX 1000000000 /* far beyond every max_resource: no overflow on the way */
+#define FOLD_UNKNOWN_MS 180000        /* what runs is not known for so long: told */
 #define FOLD_MEMBERS_MAX 256 /* collectors whose sequence is watched; the oldest is forgotten */
 
 struct fold;
@@ -47,7 +49,8 @@ struct fold_out {
     void *arg;
 };
 
-/** The resources that a value asks for; of plans one more than there are when none holds it. */
+/** The resources that a value asks for by itself; of plans one more than there are when none holds
+ *  it. Not of an input with a target, where that depends on what runs. */
 int32_t fold_resources(const struct config_input *config, double value);
 
 /** NULL: no memory. */

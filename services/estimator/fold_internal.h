@@ -7,6 +7,7 @@
 
 #include "estimator/counter.h"
 #include "estimator/fold.h"
+#include "estimator/running.h"
 
 /* How long an input has said nothing good, beyond what may be. */
 enum fold_lag {
@@ -17,6 +18,7 @@ enum fold_lag {
 
 struct fold_input {
     struct window window;
+    struct window *asked; /* of a target, owned: what each value asked for; NULL: another input */
     const struct config_input *config;
     char *reason;      /* the last failed poll's words, owned; NULL: the last poll was good */
     int64_t born_at;   /* log ms of the first entry folded with it, once it was heard that of its
@@ -40,7 +42,10 @@ struct fold_controller {
     const struct config_app *app;
     const struct config_controller *config;
     struct fold_decision given; /* what was last put out; exists false: nothing yet */
-    int32_t pin;                /* -1: none */
+    struct running *running;    /* owned; NULL: no input needs to know it */
+    int64_t unknown_since;      /* log ms of the first tick at which it was not known what runs */
+    bool unknown_told;
+    int32_t pin; /* -1: none */
     uint32_t first_input;
     uint32_t inputs_count;
 };
@@ -58,8 +63,9 @@ struct fold_plan {
     struct fold_controller *controllers;
     size_t inputs_count;
     size_t controllers_count;
-    struct fold_index by_series; /* into inputs */
-    struct fold_index by_id;     /* into controllers */
+    struct fold_index by_series;  /* into inputs */
+    struct fold_index by_id;      /* into controllers */
+    struct fold_index by_running; /* series of what runs, into controllers that need it */
 };
 
 struct fold_member {
@@ -89,6 +95,8 @@ dyn_err fold_plan_make(struct fold_plan *plan, const struct config *config, uint
 void fold_plan_fini(struct fold_plan *plan);
 struct fold_input *fold_plan_find(const struct fold_plan *plan, uint64_t series);
 struct fold_controller *fold_plan_controller(const struct fold_plan *plan, uint64_t id);
+/** By the series of what runs; NULL: of none that needs it. */
+struct fold_controller *fold_plan_running(const struct fold_plan *plan, uint64_t series);
 size_t fold_plan_bytes(const struct fold_plan *plan);
 
 static inline struct window_rule fold_rule(const struct config_input *config)
@@ -100,6 +108,14 @@ static inline struct window_rule fold_rule(const struct config_input *config)
         /* A counter begins at 0 each day, and its readings are sums: no silent agent. */
         .doubt_zero_ms = config->counter ? 0 : config->doubt_zero_ms,
     };
+}
+
+/* Of what values asked for: zeros are doubted where the values are. */
+static inline struct window_rule fold_asked_rule(const struct config_input *config)
+{
+    struct window_rule rule = fold_rule(config);
+    rule.doubt_zero_ms = 0;
+    return rule;
 }
 
 /* fold.c */
@@ -118,6 +134,9 @@ void fold_tell_lag(struct fold *fold, struct fold_input *input, int64_t now,
                    const struct fold_out *out);
 /** Tell, once each way, that an input needs more than the largest plan, and no longer does. */
 void fold_tell_above(struct fold *fold, struct fold_input *input, const struct fold_out *out);
+/** Tell that a target is held because nobody says what runs, and when that is over. */
+void fold_tell_running(struct fold *fold, struct fold_controller *controller, int64_t now,
+                       const struct fold_out *out);
 void fold_tell_lost(const struct fold *fold, struct dyn_str member, uint64_t lost,
                     const struct fold_out *out);
 void fold_tell_break(const struct fold *fold, int64_t drift_ms, uint32_t breaks,

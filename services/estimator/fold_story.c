@@ -14,9 +14,20 @@ static enum input_health fold_health(const struct fold_input *input, int64_t now
     return of_lag[fold_lag(input, now)];
 }
 
-static void fold_input_story(const struct fold_input *input, int64_t now, struct input_story *out)
+static int64_t fold_covered_at(const struct fold_input *input, int64_t now)
 {
     struct window_rule rule = fold_rule(input->config);
+    int64_t covered = window_covered_at(&input->window, &rule, now);
+    if (input->asked != NULL) {
+        rule = fold_asked_rule(input->config);
+        int64_t asked = window_covered_at(input->asked, &rule, now);
+        covered = asked > covered ? asked : covered;
+    }
+    return covered;
+}
+
+static void fold_input_story(const struct fold_input *input, int64_t now, struct input_story *out)
+{
     int64_t until = window_max_until(&input->window);
     *out = (struct input_story){
         .name = dyn_str_from(input->config->name),
@@ -27,7 +38,7 @@ static void fold_input_story(const struct fold_input *input, int64_t now, struct
         .estimate = fold_input_estimate(input, now),
         .health = fold_health(input, now),
         .cover = fold_input_cover(input, now),
-        .covered_at = window_covered_at(&input->window, &rule, now),
+        .covered_at = fold_covered_at(input, now),
         .reason = dyn_str_from(input->reason),
     };
 }
@@ -204,6 +215,61 @@ void fold_tell_above(struct fold *fold, struct fold_input *input, const struct f
     };
     fold_event_of_input(fold, input, event, out);
     dyn_buf_fini(&text);
+}
+
+/* Whether a target of the controller waits for what runs: it has values that it cannot use. */
+static bool fold_wants_running(const struct fold *fold, const struct fold_controller *controller,
+                               int64_t now)
+{
+    int32_t runs = 0;
+    int32_t fewest = 0;
+    if (running_at(controller->running, now, 0, &runs, &fewest)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < controller->inputs_count; i++) {
+        const struct fold_input *input = &fold->plan.inputs[controller->first_input + i];
+        if (input->asked != NULL && fold_health(input, now) == INPUT_OK) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void fold_give_running(const struct fold_controller *controller, const struct fold_out *out)
+{
+    struct event event = {
+        .level = controller->unknown_told ? EVENT_WARN : EVENT_INFO,
+        .state = controller->unknown_told ? EVENT_RAISED : EVENT_OVER,
+        .code = DYN_STR("running_unknown"),
+        .app = dyn_str_from(controller->app->name),
+        .controller = dyn_str_from(controller->config->name),
+        .text = controller->unknown_told
+                    ? DYN_STR("a target is in proportion to what runs, and no actuator has told "
+                              "that any does: nothing is scaled by it. Does one run, can it read "
+                              "the app, is the mode off, does the app run at 0?")
+                    : DYN_STR("what runs is known again"),
+    };
+    out->event(out->arg, &event);
+}
+
+void fold_tell_running(struct fold *fold, struct fold_controller *controller, int64_t now,
+                       const struct fold_out *out)
+{
+    if (controller->running == NULL || out->event == NULL) {
+        return;
+    }
+    if (!fold_wants_running(fold, controller, now)) {
+        controller->unknown_since = WINDOW_NEVER;
+    } else if (controller->unknown_since == WINDOW_NEVER) {
+        controller->unknown_since = now;
+    }
+    bool unknown = controller->unknown_since != WINDOW_NEVER &&
+                   now - controller->unknown_since >= FOLD_UNKNOWN_MS;
+    bool known = controller->unknown_since == WINDOW_NEVER;
+    if (controller->unknown_told ? known : unknown) {
+        controller->unknown_told = unknown;
+        fold_give_running(controller, out);
+    }
 }
 
 void fold_tell_lost(const struct fold *fold, struct dyn_str member, uint64_t lost,

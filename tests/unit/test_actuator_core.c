@@ -53,6 +53,8 @@ struct model {
     int32_t last_action_to;
     int actions;
     char events[4096];
+    char running[512];
+    bool running_deaf; /* it cannot be told */
     struct intent journal[4];
     int fenced;
     bool lowest_checked;
@@ -140,6 +142,17 @@ static void on_actual(void *arg, size_t account, const struct actual *actual, bo
     (void)changed;
 }
 
+static bool on_running(void *arg, const struct config_app *app,
+                       const struct config_controller *controller, int32_t quantity, int64_t age_ms)
+{
+    struct model *m = arg;
+    size_t len = strlen(m->running);
+    ck_assert_ptr_eq(app->controllers, controller);
+    (void)snprintf(m->running + len, sizeof m->running - len, "%s%s=%d@%d ",
+                   m->running_deaf ? "!" : "", app->name, (int)quantity, (int)(age_ms / 1000));
+    return !m->running_deaf;
+}
+
 static void on_fenced(void *arg, size_t account)
 {
     struct model *m = arg;
@@ -171,8 +184,8 @@ static void controller_init(struct config_controller *controller, uint64_t id)
 
 static void core_start(struct model *m)
 {
-    struct act_effects effects = {on_send,   on_begin,  on_end, on_action, on_event,
-                                  on_actual, on_fenced, NULL,   m};
+    struct act_effects effects = {on_send,   on_begin,   on_end,    on_action, on_event,
+                                  on_actual, on_running, on_fenced, NULL,      m};
     effects.identity = m->tells ? on_identity : NULL;
     m->core = act_core_new(&m->config, &effects, 42, m->now);
     ck_assert_ptr_nonnull(m->core);

@@ -526,7 +526,7 @@ START_TEST(every_key_and_type_is_documented)
         config_keys_root,     config_keys_app,     config_keys_app_only, config_keys_redis,
         config_keys_sentinel, config_keys_account, config_keys_scaler,   config_keys_controller,
         config_keys_input,    config_keys_sink,    config_policy_app,    config_policy_controller,
-        config_policy_input};
+        config_policy_input,  config_keys_conversion};
     struct dyn_error error = {""};
     struct dyn_buf text;
     char wanted[128];

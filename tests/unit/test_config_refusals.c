@@ -70,7 +70,6 @@ static const struct {
                               "this place (did you mean \"period\"?)"},
     {CONTROLLER "  min_web_dynos: 1\n  min_resource: 1\n",
      "t:6:3: min_resource: found a second name for min_web_dynos, expected one (also on line 5)"},
-    {CONTROLLER "  policies: []\n", "t:5:3: policies: policies is not built yet in this version"},
     /* what must be there */
     {"controller_plugins: []\n",
      "t:1:1: scaler: found nothing, expected a map with heroku_app_name"},
