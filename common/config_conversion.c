@@ -61,6 +61,9 @@ static dyn_err step_read(struct config_loader *loader, const struct config_node 
                                  "found a key that is no value of at least 0, expected such as "
                                  "step: {0: 2, 300: 4}");
     }
+    if (config_node_is_null(node)) {
+        return config_refuse_key(loader, node, "found nothing, expected a whole number");
+    }
     err = config_value_read(loader, &resources, node, "input", &value);
     if (err != DYN_OK) {
         return err;

@@ -66,6 +66,12 @@ static void whole_window(struct dyn_buf *out, const struct config_input *config)
     }
 }
 
+/* Values come, but of what they ask for nothing is known: only a target has that. */
+static bool lacks_running(const struct input_story *story, const struct config_input *config)
+{
+    return config != NULL && config->conversion == CONFIG_TARGET && story->health == INPUT_OK;
+}
+
 static void not_before(struct dyn_buf *out, const struct input_story *story, int64_t now_ms)
 {
     (void)dyn_buf_addf(out, "nothing is scaled down");
@@ -85,6 +91,13 @@ void explain_cover(struct dyn_buf *out, const struct input_story *story,
         return;
     case COVER_NEVER:
     case COVER_STALE:
+        if (lacks_running(story, config)) {
+            (void)dyn_buf_addf(out, "how many run was not known when its values came, and a "
+                                    "target is in proportion to that: nothing is scaled down "
+                                    "until it is known for ");
+            whole_window(out, config);
+            return;
+        }
         no_value_for(out, story, now_ms);
         (void)dyn_buf_addf(out, ": nothing is scaled down until values are back for ");
         whole_window(out, config);
@@ -115,6 +128,30 @@ void explain_cover(struct dyn_buf *out, const struct input_story *story,
     }
 }
 
+/* How the value became resources, where that is no plain division. */
+static void conversion_text(struct dyn_buf *out, const struct config_input *config, double max)
+{
+    const struct config_step *step = NULL;
+    if (config == NULL || config->conversion == CONFIG_PER_RESOURCE) {
+        return;
+    }
+    if (config->conversion == CONFIG_TARGET) {
+        (void)dyn_buf_addf(out,
+                           " (the highest of what ran x value / target %.10g; within %.10g%% "
+                           "of it, what ran)",
+                           config->target, config->tolerance * 100);
+        return;
+    }
+    for (size_t i = 0; i < config->steps_count && config->steps[i].from <= max; i++) {
+        step = &config->steps[i];
+    }
+    if (step != NULL) {
+        (void)dyn_buf_addf(out, " (step: %" PRId32 " from %.10g on)", step->resources, step->from);
+    } else {
+        (void)dyn_buf_addf(out, " (below the first step, %.10g)", config->steps[0].from);
+    }
+}
+
 static void input_text(struct dyn_buf *out, const struct explain_facts *facts,
                        const struct input_story *story)
 {
@@ -141,6 +178,7 @@ static void input_text(struct dyn_buf *out, const struct explain_facts *facts,
     if (numbers.estimate >= 0) {
         (void)dyn_buf_addf(out, "; asks for %" PRId32 " %s", numbers.estimate,
                            explain_unit(facts->controller, numbers.estimate));
+        conversion_text(out, config, numbers.max);
     }
     dyn_buf_init(&cover, DYN_ERROR_TEXT_MAX);
     explain_cover(&cover, story, config, facts->now_ms);

@@ -27,6 +27,8 @@
     "        input_plugins:\n"                                                           \
     "          - {name: wave, type: sine, period: 20, interval: 0.5, per_resource: 10, " \
     "hysteresis_period: 6, max_gap: 3}\n"                                                \
+    "          - {name: idle, type: sine, interval: 0.5, target: 1000000, settle: 1, "   \
+    "hysteresis_period: 6, max_gap: 3}\n"                                                \
     "stats_plugins: [{type: console}]\n"
 
 static struct acl_users *users;

@@ -373,6 +373,37 @@ START_TEST(a_plot_is_a_picture_and_its_absence_is_told)
 }
 END_TEST
 
+/* A latency of 100 at what the load needs, recorded while 4 dynos ran, in three plateaus: it is
+ * twice too high, as it should be, and four times too low. */
+START_TEST(a_target_converges_in_each_plateau_and_stays)
+{
+    cli_write("slow.yaml", "scaler: {heroku_app_name: shop, heroku_api_key: k}\n"
+                           "controller_plugins:\n"
+                           "  - name: web\n    type: dynos\n    min_resource: 1\n"
+                           "    max_step_down: 100\n    scale_down_cooldown: 0\n"
+                           "    input_plugins:\n"
+                           "      - {name: p95, type: sine, target: 100, interval: 10}\n");
+    FILE *trace = fopen(cli_path("p95.csv"), "w");
+    ck_assert_ptr_nonnull(trace);
+    fputs("t,v\n", trace);
+    for (int i = 0; i < 600; i++) {
+        fprintf(trace, "%d,%d\n", 1000 + 10 * i, i < 200 ? 200 : i < 400 ? 100 : 25);
+    }
+    ck_assert_int_eq(fclose(trace), 0);
+    ck_assert_int_eq(cli_run("simulate slow.yaml --trace p95=p95.csv --start 4 --csv o.csv"), 0);
+    const char *output = cli_output();
+    ck_assert_msg(strstr(output, "target         100; values are taken as measured at 4 dynos") !=
+                          NULL &&
+                      strstr(output, "changes        3 (1 up, 2 down)") != NULL,
+                  "%s", output);
+    const char *csv = cli_read("o.csv");
+    ck_assert_ptr_nonnull(strstr(csv, "\n1010,shop,web,p95,100,200,8,8,1,8\n"));
+    ck_assert_ptr_nonnull(strstr(csv, "\n2990,shop,web,p95,100,100,8,8,0,8\n"));
+    ck_assert_ptr_nonnull(strstr(csv, "\n4990,shop,web,p95,100,100,4,4,0,4\n"));
+    ck_assert_ptr_nonnull(strstr(csv, "\n6990,shop,web,p95,100,100,1,1,0,1\n"));
+}
+END_TEST
+
 /* ---- recorded traces ---- */
 
 static bool have_traces(char *out, size_t size)
@@ -446,6 +477,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, cli_setup, cli_teardown);
     tcase_add_test(tcase, a_wave_is_followed_up_at_once_and_down_after_the_window);
     tcase_add_test(tcase, no_row_of_a_long_wave_lies_below_demand);
+    tcase_add_test(tcase, a_target_converges_in_each_plateau_and_stays);
     tcase_add_test(tcase, rows_between_two_seconds_and_a_second_input_are_told_after_their_tick);
     tcase_add_test(tcase, what_runs_at_the_start_only_falls_when_a_whole_window_says_so);
     tcase_add_test(tcase, a_trace_with_steps_beyond_max_gap_never_falls_and_says_what_to_set);

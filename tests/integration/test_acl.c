@@ -51,8 +51,8 @@ static const struct line lines[] = {
     {"d", "XLEN dyn:{0}:values"},
     {"", "XLEN dyn:commands"},
     /* streams: who writes */
-    {"ce", "XADD dyn:{0}:values * m x"},
-    {"ce", "XADD dyn:{63}:values MAXLEN ~ 1000 * m x"},
+    {"cea", "XADD dyn:{0}:values * m x"},
+    {"cea", "XADD dyn:{63}:values MAXLEN ~ 1000 * m x"},
     {"e", "XADD dyn:{0}:targets * m x"},
     {"ea", "XADD dyn:{0}:reports MAXLEN ~ 1000 * m x"},
     {"cear", "XADD dyn:events MAXLEN ~ 5000 * m x"},

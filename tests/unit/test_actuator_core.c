@@ -610,6 +610,54 @@ END_TEST
 
 /* ---- own guards ---- */
 
+START_TEST(what_runs_is_told_at_once_and_each_minute_where_a_target_needs_it)
+{
+    m.controllers[0].needs_running = true;
+    lead(&m);
+    ck_assert_str_eq(m.running, "alpha=4@0 ");
+    (void)want(&m, 0, 9, true);
+    pass(&m, 1000);
+    ck_assert_str_eq(m.running, "alpha=4@0 alpha=9@0 ");
+    m.running[0] = '\0';
+    pass(&m, 30000);
+    ck_assert_str_eq(m.running, "");
+    /* Heroku is away: what is known gets older, and is told with its age. */
+    fail_next(&m, ACT_READ_FORMATION, ACT_UNCERTAIN, 503, 1000);
+    pass(&m, 30000);
+    ck_assert_str_eq(m.running, "alpha=9@60 ");
+    pass(&m, 60000);
+    ck_assert_str_eq(m.running, "alpha=9@60 alpha=9@120 ");
+    m.faults[ACT_READ_FORMATION] = 0;
+    m.quantity[0] = 0;
+    m.running[0] = '\0';
+    pass(&m, 90000);
+    ck_assert_ptr_eq(strstr(m.running, "alpha=0@0 "), m.running);
+}
+END_TEST
+
+START_TEST(what_runs_is_told_again_until_it_could_be)
+{
+    m.controllers[0].needs_running = true;
+    m.running_deaf = true;
+    lead(&m);
+    ck_assert_ptr_eq(strstr(m.running, "!alpha=4@0 "), m.running);
+    m.running_deaf = false;
+    m.running[0] = '\0';
+    pass(&m, 30000);
+    ck_assert_ptr_eq(strstr(m.running, "alpha=4@"), m.running);
+    ck_assert_ptr_null(strstr(m.running + 1, "alpha"));
+}
+END_TEST
+
+START_TEST(what_runs_is_not_told_where_nothing_depends_on_it)
+{
+    lead(&m);
+    (void)want(&m, 0, 9, true);
+    pass(&m, 120000);
+    ck_assert_str_eq(m.running, "");
+}
+END_TEST
+
 START_TEST(mode_off_asks_nothing)
 {
     m.controllers[0].mode = CONFIG_MODE_OFF;
@@ -1862,6 +1910,9 @@ int main(void)
     tcase_add_test(tcase, a_target_decided_before_the_one_held_is_ignored);
     tcase_add_test(tcase, a_target_that_the_new_leader_has_not_restated_lets_nothing_fall);
     tcase_add_test(tcase, a_new_epoch_counts_its_marks_anew);
+    tcase_add_test(tcase, what_runs_is_told_at_once_and_each_minute_where_a_target_needs_it);
+    tcase_add_test(tcase, what_runs_is_told_again_until_it_could_be);
+    tcase_add_test(tcase, what_runs_is_not_told_where_nothing_depends_on_it);
     tcase_add_test(tcase, mode_off_asks_nothing);
     tcase_add_test(tcase, mode_shadow_reads_and_tells_its_decision_once);
     tcase_add_test(tcase, mode_raise_only_raises_only);

@@ -520,12 +520,93 @@ START_TEST(papertrails_volume_is_a_daily_counter_and_nothing_else_is)
 }
 END_TEST
 
+START_TEST(values_become_resources_by_a_ratio_a_target_or_a_table)
+{
+    struct config *config = load_text(
+        "scaler: {heroku_app_name: shop, heroku_api_key: \"${K}\"}\n"
+        "controller_plugins:\n"
+        "- name: web\n"
+        "  type: dynos\n"
+        "  max_resource: 8\n"
+        "  input_plugins:\n"
+        "  - {name: a, type: exec, command: x, target: 300}\n"
+        "  - {name: b, type: new_relic, key: \"${K}\", app_id: 1, target: 0.5, tolerance: "
+        "\"20%\", settle: 2m}\n"
+        "  - {name: c, type: exec, command: x, step: {0: 2, 300: 4, 8e2: 9}}\n"
+        "  - {name: d, type: sine}\n"
+        "- name: worker\n"
+        "  type: dynos\n"
+        "  process_type: worker\n"
+        "  input_plugins:\n"
+        "  - {name: a, type: sine, step: {3: 9}}\n");
+    const struct config_controller *controllers = config->apps[0].controllers;
+    const struct config_input *inputs = controllers[0].inputs;
+
+    ck_assert_int_eq(inputs[0].conversion, CONFIG_TARGET);
+    ck_assert_double_eq(inputs[0].target, 300);
+    ck_assert_double_eq(inputs[0].tolerance, 0.1);
+    ck_assert_int_eq(inputs[0].settle_ms, 60000);
+    ck_assert_int_eq(inputs[1].conversion, CONFIG_TARGET);
+    ck_assert_double_eq(inputs[1].target, 0.5);
+    ck_assert_double_eq(inputs[1].tolerance, 0.2);
+    ck_assert_int_eq(inputs[1].settle_ms, 120000);
+    ck_assert_int_eq(inputs[2].conversion, CONFIG_STEP);
+    ck_assert_uint_eq(inputs[2].steps_count, 3);
+    ck_assert_double_eq(inputs[2].steps[2].from, 800);
+    ck_assert_int_eq(inputs[2].steps[2].resources, 9);
+    ck_assert_int_eq(inputs[3].conversion, CONFIG_PER_RESOURCE);
+    ck_assert_double_eq(inputs[3].per_resource, 10);
+    ck_assert(controllers[0].needs_running);
+    ck_assert(!controllers[1].needs_running);
+    ck_assert_uint_ne(controllers[0].running_series, controllers[1].running_series);
+    ck_assert_uint_eq(config->warnings_count, 1); /* 9 of at most 8 */
+    config_free(config);
+}
+END_TEST
+
+START_TEST(the_hash_tells_how_values_become_resources)
+{
+    static const char *const ways[] = {
+        "per_resource: 300",
+        "target: 300",
+        "target: 301",
+        "target: 300, tolerance: 11%",
+        "target: 300, settle: 61",
+        "step: {300: 4}",
+        "step: {301: 4}",
+        "step: {300: 5}",
+        "step: {300: 4, 301: 5}",
+    };
+    uint64_t hashes[sizeof ways / sizeof ways[0]];
+    uint64_t series = 0;
+
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        char text[512];
+        (void)snprintf(text, sizeof text,
+                       "scaler: {heroku_app_name: shop, heroku_api_key: \"${K}\"}\n"
+                       "controller_plugins:\n"
+                       "- {name: web, type: dynos, input_plugins: [{name: a, type: sine, %s}]}\n",
+                       ways[i]);
+        struct config *config = load_text(text);
+        const struct config_input *in = &config->apps[0].controllers[0].inputs[0];
+
+        hashes[i] = config->hash;
+        ck_assert(i == 0 || in->series == series);
+        series = in->series; /* the same values: the window is re-read with the new rule */
+        for (size_t k = 0; k < i; k++) {
+            ck_assert_msg(hashes[k] != hashes[i], "%s and %s", ways[k], ways[i]);
+        }
+        config_free(config);
+    }
+}
+END_TEST
+
 START_TEST(every_key_and_type_is_documented)
 {
     const struct config_field *const tables[] = {
-        config_keys_root,     config_keys_app,     config_keys_app_only, config_keys_redis,
-        config_keys_sentinel, config_keys_account, config_keys_scaler,   config_keys_controller,
-        config_keys_input,    config_keys_sink,    config_policy_app,    config_policy_controller,
+        config_keys_root,     config_keys_app,       config_keys_app_only, config_keys_redis,
+        config_keys_sentinel, config_keys_account,   config_keys_scaler,   config_keys_controller,
+        config_keys_input,    config_keys_sink,      config_policy_app,    config_policy_controller,
         config_policy_input,  config_keys_conversion};
     struct dyn_error error = {""};
     struct dyn_buf text;
@@ -573,6 +654,8 @@ int main(void)
     tcase_add_test(tc, what_reaches_redis_is_resolved_whole_and_compared);
     tcase_add_test(tc, ten_thousand_apps_load);
     tcase_add_test(tc, papertrails_volume_is_a_daily_counter_and_nothing_else_is);
+    tcase_add_test(tc, values_become_resources_by_a_ratio_a_target_or_a_table);
+    tcase_add_test(tc, the_hash_tells_how_values_become_resources);
     tcase_add_test(tc, every_key_and_type_is_documented);
     suite_add_tcase(suite, tc);
     runner = srunner_create(suite);

@@ -113,6 +113,52 @@ static const struct {
                                   "86400, or such as 90s, 5m, 2h, 1d"},
     {INPUT "    interval: 2d\n", "t:8:15: interval: found \"2d\", expected seconds from 0.1 to "
                                  "86400, or such as 90s, 5m, 2h, 1d"},
+    /* how values become resources */
+    {INPUT "    target: 0\n", "t:8:13: target: found \"0\", expected a number from 1e-09 to 1e+15"},
+    {INPUT "    target: nan\n",
+     "t:8:13: target: found \"nan\", expected a number from 1e-09 to 1e+15"},
+    {INPUT "    target: 5\n    tolerance: 60%\n",
+     "t:9:16: tolerance: found \"60%\", expected percent from 0 to 50, such as 25 or \"25%\""},
+    {INPUT "    target: 5\n    settle: 2h\n",
+     "t:9:13: settle: found \"2h\", expected seconds from 0 to 3600, or such as 90s, 5m, 2h, 1d"},
+    {INPUT "    target: 5\n    settle: 301\n",
+     "t:6:5: settle: found 301 s, expected at most the hysteresis_period (300 s)"},
+    {INPUT "    target: 5\n    per_resource: 5\n",
+     "t:8:5: target: found it beside per_resource, expected one of them"},
+    {INPUT "    target: 5\n    step: {1: 4}\n",
+     "t:8:5: target: found it beside step, expected one of them"},
+    {TYPED("new_relic") "    key: \"${K}\"\n    app_id: 1\n    rpm_per_dyno: 5\n    step: {1: 4}\n",
+     "t:11:5: step: found it beside rpm_per_dyno, expected one of them"},
+    {INPUT "    settle: 5\n", "t:8:5: settle: found it without target, expected both"},
+    {INPUT "    step: {1: 4}\n    tolerance: 5\n",
+     "t:9:5: tolerance: found it without target, expected both"},
+    {TYPED("papertrail") "    papertrail_api_key: \"${K}\"\n    target: 5\n",
+     "t:9:5: target: found it for what grows all day, whatever runs; expected per_resource or "
+     "step"},
+    {INPUT "    step: 5\n", "t:8:11: step: found another thing than a map of 1 to 64 steps, "
+                            "expected such as step: {0: 2, 300: 4}"},
+    {INPUT "    step: {}\n", "t:8:11: step: found another thing than a map of 1 to 64 steps, "
+                             "expected such as step: {0: 2, 300: 4}"},
+    {INPUT "    step: [[1, 4]]\n", "t:8:11: step: found another thing than a map of 1 to 64 steps, "
+                                   "expected such as step: {0: 2, 300: 4}"},
+    {INPUT "    step: {many: 4}\n", "t:8:12: many: found a key that is no value of at least 0, "
+                                    "expected such as step: {0: 2, 300: 4}"},
+    {INPUT "    step: {-1: 4}\n", "t:8:12: -1: found a key that is no value of at least 0, "
+                                  "expected such as step: {0: 2, 300: 4}"},
+    {INPUT "    step: {1e16: 4}\n", "t:8:12: 1e16: found a key that is no value of at least 0, "
+                                    "expected such as step: {0: 2, 300: 4}"},
+    {INPUT "    step: {1: 2.5}\n",
+     "t:8:15: 1: found \"2.5\", expected a whole number from 0 to 255"},
+    {INPUT "    step: {1: 256}\n",
+     "t:8:15: 1: found \"256\", expected a whole number from 0 to 255"},
+    {INPUT "    step: {1: }\n", "t:8:12: 1: found nothing, expected a whole number"},
+    {INPUT "    step: {5: 3, 5.0: 4}\n",
+     "t:8:18: 5.0: found 5 behind 5, expected values that rise"},
+    {INPUT "    step: {5: 3, 4: 4}\n", "t:8:18: 4: found 4 behind 5, expected values that rise"},
+    {INPUT "    step: {5: 3, 6: 3}\n", "t:8:21: 6: found 3 behind 3, expected resources that rise"},
+    {INPUT "    step: {5: 3, 6: 1}\n", "t:8:21: 6: found 1 behind 3, expected resources that rise"},
+    {INPUT "    step: {5: 1, 6: 2}\n",
+     "t:8:11: step: found a table that never asks for more than min_resource (2)"},
     {INPUT "    on_outage: holt\n", "t:8:16: on_outage: found \"holt\", expected one of hold, "
                                     "ignore, fallback (did you mean \"hold\"?)"},
     {INPUT "    on_outage: fallback\n",

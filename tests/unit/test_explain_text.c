@@ -104,6 +104,30 @@ START_TEST(a_controller_is_explained_from_its_inputs_to_its_guard)
 }
 END_TEST
 
+START_TEST(a_target_and_a_step_are_explained)
+{
+    static const struct config_step steps[] = {{10, 2}, {900, 10}};
+    inputs[0].conversion = CONFIG_TARGET;
+    inputs[0].target = 300;
+    inputs[0].tolerance = 0.1;
+    ck_assert_ptr_nonnull(
+        strstr(explained(), "; asks for 10 dynos (the highest of what ran x value / target 300; "
+                            "within 10% of it, what ran)\n"));
+    ck_assert_str_eq(covered(COVER_STALE),
+                     "how many run was not known when its values came, and a target is in "
+                     "proportion to that: nothing is scaled down until it is known for 5 min");
+    target.inputs[0].health = INPUT_STALE;
+    ck_assert_ptr_nonnull(strstr(covered(COVER_STALE), "no value for 12 s"));
+    inputs[0].conversion = CONFIG_STEP;
+    inputs[0].steps = steps;
+    inputs[0].steps_count = 2;
+    ck_assert_ptr_nonnull(strstr(explained(), "; asks for 10 dynos (step: 10 from 900 on)\n"));
+    target.inputs[0].max = 9;
+    target.inputs[0].estimate = 0;
+    ck_assert_ptr_nonnull(strstr(explained(), "; asks for 0 dynos (below the first step, 10)\n"));
+}
+END_TEST
+
 START_TEST(every_guard_is_named_with_its_end)
 {
     struct dyn_buf wanted;
@@ -298,6 +322,7 @@ int main(void)
     TCase *tcase = tcase_create("explain_text");
     tcase_add_checked_fixture(tcase, begin, end);
     tcase_add_test(tcase, a_controller_is_explained_from_its_inputs_to_its_guard);
+    tcase_add_test(tcase, a_target_and_a_step_are_explained);
     tcase_add_test(tcase, every_guard_is_named_with_its_end);
     tcase_add_test(tcase, every_state_of_coverage_says_what_it_holds_and_until_when);
     tcase_add_test(tcase, the_reasons_of_a_target_are_told);
