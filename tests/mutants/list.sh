@@ -289,7 +289,9 @@ mutant 'Functions: owner and epoch are compared' $lua $functions \
 mutant 'Functions: an epoch never falls' $lua $functions \
     'math.max(tonumber(epoch) + 1, now_ms)' 'now_ms'
 mutant 'Functions: a cursor never falls' $lua $functions \
-    "if less(ms, last_ms) or (ms == last_ms and less(seq, last_seq)) then" 'if false then'
+    "if less(ms, last_ms) or (ms == last_ms and less(seq, last_seq)) then
+        return redis" 'if false then
+        return redis'
 mutant 'Functions: a call is done once' $lua $functions \
     'if call == last_call then' 'if false then'
 mutant 'Functions: a tick is fenced' $lua $functions \
