@@ -1,6 +1,7 @@
 /* A request looked into, an answer made, a breach noted. */
 #include "metrics_fake.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -149,4 +150,22 @@ int64_t fake_now_ms(const struct fake *fake)
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 + fake->advance_ms;
+}
+
+bool fake_number_is(const json_t *value)
+{
+    return json_is_number(value) || json_array_size(json_object_get(value, "wave")) == 2;
+}
+
+double fake_number(const json_t *value, int64_t now_ms)
+{
+    const json_t *wave = json_object_get(value, "wave");
+    if (wave == NULL) {
+        return json_number_value(value);
+    }
+    double low = json_number_value(json_array_get(wave, 0));
+    double high = json_number_value(json_array_get(wave, 1));
+    double period_ms = json_number_value(json_object_get(value, "period_s")) * 1000;
+    double turn = period_ms > 0 ? fmod((double)now_ms, period_ms) / period_ms : 0;
+    return ceil(low + (high - low) * (1 + sin(2 * M_PI * turn)) / 2);
 }

@@ -74,4 +74,9 @@ void reply_header(struct reply *reply, const char *name, const char *value);
 /** Wall clock, moved by the control port. */
 int64_t fake_now_ms(const struct fake *fake);
 
+/** A number of the world, as it is at that time: {"wave": [20, 80], "period_s": 60} is a sine from
+ *  20 to 80, a whole number. What is neither is 0. */
+double fake_number(const json_t *value, int64_t now_ms);
+bool fake_number_is(const json_t *value);
+
 #endif

@@ -257,9 +257,10 @@ static const char *report_judge(json_t *body)
     return NULL;
 }
 
-static void report_reply(struct reply *reply, const json_t *site)
+static void report_reply(const struct ask *ask, struct reply *reply, const json_t *site)
 {
-    json_int_t users = json_integer_value(json_object_get(site, "users"));
+    json_int_t users =
+        (json_int_t)fake_number(json_object_get(site, "users"), fake_now_ms(ask->fake));
     char text[24];
     snprintf(text, sizeof text, "%lld", (long long)users);
     if (users == 0) {
@@ -296,7 +297,7 @@ static void report_serve(const struct ask *ask, struct reply *reply, const char 
         refuse(reply, 403, "PERMISSION_DENIED",
                "User does not have sufficient permissions for this property.");
     } else {
-        report_reply(reply, site);
+        report_reply(ask, reply, site);
     }
     json_decref(body);
 }
@@ -315,7 +316,8 @@ static void realtime_serve(const struct ask *ask, struct reply *reply)
         ids != NULL && strncmp(ids, "ga:", 3) == 0
             ? json_object_get(json_object_get(vendor_state(ask, "google"), "views"), ids + 3)
             : NULL;
-    json_int_t users = json_integer_value(json_object_get(site, "users"));
+    json_int_t users =
+        (json_int_t)fake_number(json_object_get(site, "users"), fake_now_ms(ask->fake));
     char text[24];
     snprintf(text, sizeof text, "%lld", (long long)users);
     if (metrics == NULL || strcmp(metrics, "rt:activeUsers") != 0) {

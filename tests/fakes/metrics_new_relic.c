@@ -83,13 +83,13 @@ static json_t *slice_of(json_t *values, const char *wanted, int64_t from_ms, int
     json_object_foreach(values, name, value)
     {
         bool count = strcmp(name, "call_count") == 0;
-        double number = json_number_value(value) * share;
+        double number = fake_number(value, to_ms) * share;
         number *= count ? (double)(to_ms - from_ms) / MINUTE_MS : 1;
         if (wanted != NULL && strcmp(wanted, name) != 0) {
             continue;
         }
         json_object_set_new(shown, name,
-                            json_is_number(value) ? json_real(number) : json_incref(value));
+                            fake_number_is(value) ? json_real(number) : json_incref(value));
     }
     return json_pack("{s:o, s:o, s:o}", "from", time_text(from_ms), "to", time_text(to_ms),
                      "values", shown);

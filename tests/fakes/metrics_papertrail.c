@@ -19,9 +19,10 @@ static void rate_judge(const struct ask *ask)
     next = (next + 1) % OFTEN;
 }
 
-static void usage_reply(struct reply *reply, const json_t *account)
+static void usage_reply(const struct ask *ask, struct reply *reply, const json_t *account)
 {
-    json_int_t used = json_integer_value(json_object_get(account, "used"));
+    json_int_t used =
+        (json_int_t)fake_number(json_object_get(account, "used"), fake_now_ms(ask->fake));
     json_int_t limit = json_integer_value(json_object_get(account, "plan_limit"));
     char text[24];
     snprintf(text, sizeof text, "%lld", (long long)used);
@@ -62,7 +63,7 @@ bool papertrail_serve(struct ask *ask, struct reply *reply)
         if (accept == NULL || strstr(accept, "application/json") == NULL) {
             violation(ask, "bad_accept", "%s", accept != NULL ? accept : "none");
         }
-        usage_reply(reply, account);
+        usage_reply(ask, reply, account);
     }
     return true;
 }

@@ -18,10 +18,10 @@ static json_t *data_of(const struct ask *ask, json_t *told)
     if (told == NULL) {
         return json_pack("{s:s, s:[]}", "resultType", "vector", "result");
     }
-    if (!json_is_number(told)) {
+    if (!fake_number_is(told)) {
         return json_deep_copy(told);
     }
-    snprintf(text, sizeof text, "%.17g", json_number_value(told));
+    snprintf(text, sizeof text, "%.17g", fake_number(told, fake_now_ms(ask->fake)));
     return json_pack("{s:s, s:[{s:{}, s:[f, s]}]}", "resultType", "vector", "result", "metric",
                      "value", (double)fake_now_ms(ask->fake) / 1000, text);
 }
