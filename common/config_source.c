@@ -6,12 +6,12 @@
 static dyn_err csv_check(struct config_loader *loader, const struct config_node *map,
                          const struct config_input *in)
 {
-    const struct config_value *step = config_option(&in->options, "step");
+    const struct config_value *rows = config_option(&in->options, "row_interval");
     const struct config_value *column = config_option(&in->options, "time_column");
 
-    if (step->given && column->given) {
-        return config_refuse_value(loader, step, map,
-                                   "found step beside time_column, expected one");
+    if (rows->given && column->given) {
+        return config_refuse_value(loader, rows, map,
+                                   "found row_interval beside time_column, expected one");
     }
     return DYN_OK;
 }

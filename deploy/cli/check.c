@@ -18,7 +18,7 @@ static const char *check_option_text(const struct config_input *input, const cha
 static void check_csv(const struct config_app *app, const struct config_controller *controller,
                       const struct config_input *input)
 {
-    const struct config_value *step = config_option(&input->options, "step");
+    const struct config_value *step = config_option(&input->options, "row_interval");
     struct trace_options options = {
         .time_column = check_option_text(input, "time_column"),
         .value_column = check_option_text(input, "value_column"),

@@ -110,7 +110,7 @@ static void apps_write(struct soak *soak, struct dyn_buf *out)
                            "      - name: web\n"
                            "        type: dynos\n"
                            "        input_plugins: [{name: load, type: csv, file: %s, "
-                           "value_column: load, step: 60, speed: %d, per_resource: 10}]\n",
+                           "value_column: load, row_interval: 60, speed: %d, per_resource: 10}]\n",
                            app, app % 2 == 0 ? "a" : "b", support_file_path(soak->files[app]),
                            SPEED);
     }

@@ -239,19 +239,39 @@ void fleet_start(struct fleet *fleet, enum fleet_part part)
     fleet_start_copy(fleet, part, 0);
 }
 
+static const struct fleet_secret heroku_keys[] = {
+    {FLEET_ACTUATOR, "FLEET_KEY_A", FLEET_KEY_A},
+    {FLEET_ACTUATOR, "FLEET_KEY_B", FLEET_KEY_B},
+    {.value = NULL},
+};
+
+static void secrets_lend(const struct fleet_secret *secrets, enum fleet_part part)
+{
+    for (const struct fleet_secret *s = secrets; s != NULL && s->value != NULL; s++) {
+        if (s->part == part) {
+            (void)setenv(s->name, s->value, 1);
+        }
+    }
+}
+
+static void secrets_end(const struct fleet_secret *secrets)
+{
+    for (const struct fleet_secret *s = secrets; s != NULL && s->value != NULL; s++) {
+        (void)unsetenv(s->name);
+    }
+}
+
 /* The environment is the fleet's own but for what one program alone gets. */
 static struct program *program_begin(const struct fleet *fleet, enum fleet_part part, unsigned copy,
                                      const char *const *argv)
 {
-    if (part == FLEET_ACTUATOR) {
-        (void)setenv("FLEET_KEY_A", FLEET_KEY_A, 1);
-        (void)setenv("FLEET_KEY_B", FLEET_KEY_B, 1);
-    }
+    secrets_lend(heroku_keys, part);
+    secrets_lend(fleet->options.secrets, part);
     support_clock_lend(fleet->clocks[part][copy]);
     struct program *program = program_start(argv);
     support_clock_end();
-    (void)unsetenv("FLEET_KEY_A");
-    (void)unsetenv("FLEET_KEY_B");
+    secrets_end(heroku_keys);
+    secrets_end(fleet->options.secrets);
     return program;
 }
 
@@ -532,27 +552,35 @@ struct fleet_changes fleet_changes(const struct fleet *fleet, const char *app, i
 
 /* ---- the end ---- */
 
+static bool canary_in(struct dyn_str bytes, const char *canary)
+{
+    return bytes.len > 0 && memmem(bytes.ptr, bytes.len, canary, strlen(canary)) != NULL;
+}
+
 static void canary_not_in(struct dyn_str bytes, const char *where)
 {
-    if (bytes.len > 0 && memmem(bytes.ptr, bytes.len, FLEET_CANARY, strlen(FLEET_CANARY)) != NULL) {
-        ck_abort_msg("a Heroku key stands in %s", where);
+    ck_assert_msg(!canary_in(bytes, FLEET_CANARY), "a secret stands in %s", where);
+}
+
+static void file_read(struct dyn_buf *out, const char *path)
+{
+    FILE *file = fopen(path, "re");
+    char part[65536];
+    dyn_buf_init(out, (size_t)256 * 1024 * 1024);
+    if (file == NULL) {
+        return;
     }
+    for (size_t len = fread(part, 1, sizeof part, file); len > 0;
+         len = fread(part, 1, sizeof part, file)) {
+        ck_assert_int_eq(dyn_buf_add(out, part, len), DYN_OK);
+    }
+    (void)fclose(file);
 }
 
 static void file_without_canary(const char *path)
 {
-    FILE *file = fopen(path, "re");
-    if (file == NULL) {
-        return;
-    }
     struct dyn_buf bytes;
-    dyn_buf_init(&bytes, (size_t)256 * 1024 * 1024);
-    char part[65536];
-    for (size_t len = fread(part, 1, sizeof part, file); len > 0;
-         len = fread(part, 1, sizeof part, file)) {
-        ck_assert_int_eq(dyn_buf_add(&bytes, part, len), DYN_OK);
-    }
-    (void)fclose(file);
+    file_read(&bytes, path);
     canary_not_in(dyn_buf_str(&bytes), path);
     dyn_buf_fini(&bytes);
 }
@@ -579,11 +607,32 @@ static void redis_without_canary(const struct fleet *fleet)
     ck_assert_int_gt(files, 0);
 }
 
-static void environment_without_canary(const struct program *program)
+static void others_secrets_not_in(struct dyn_str environment, const struct fleet_secret *secrets,
+                                  enum fleet_part part)
+{
+    for (const struct fleet_secret *s = secrets; s != NULL && s->value != NULL; s++) {
+        ck_assert_msg(s->part == part || !canary_in(environment, s->value),
+                      "%s stands in the environment of the %s", s->name, part_names[part]);
+    }
+}
+
+static void environment_judge(const struct fleet *fleet, enum fleet_part part,
+                              const struct program *program)
 {
     char path[64];
+    struct dyn_buf bytes;
     (void)snprintf(path, sizeof path, "/proc/%d/environ", program_pid(program));
-    file_without_canary(path);
+    file_read(&bytes, path);
+    others_secrets_not_in(dyn_buf_str(&bytes), heroku_keys, part);
+    others_secrets_not_in(dyn_buf_str(&bytes), fleet->options.secrets, part);
+    dyn_buf_fini(&bytes);
+}
+
+/* A page that anybody may read. */
+static void metrics_without_canary(struct program *program)
+{
+    ck_assert_int_eq(program_http(program, "/metrics"), 200);
+    canary_not_in(dyn_str_from(program_body(program)), "/metrics");
 }
 
 /* What was killed has ended before; what still runs ends on SIGTERM, with 0. */
@@ -592,10 +641,9 @@ static void programs_stop(struct fleet *fleet)
     for (enum fleet_part part = 0; part < FLEET_PARTS; part++) {
         for (size_t i = 0; i < fleet->lives_count[part]; i++) {
             struct program *program = fleet->lives[part][i];
-            if (program_pid(program) != 0 && part != FLEET_ACTUATOR) {
-                environment_without_canary(program);
-            }
             if (program_pid(program) != 0) {
+                environment_judge(fleet, part, program);
+                metrics_without_canary(program);
                 program_signal(program, SIGTERM);
             }
         }

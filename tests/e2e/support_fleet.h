@@ -2,12 +2,13 @@
  * support_fleet: the four real programs, a real Redis and a fake Heroku, and what came of them.
  *
  * The Redis is set up as `dynosaur setup` does it. Only the actuator's environment has the Heroku
- * keys of the environment variables FLEET_KEY_A and FLEET_KEY_B (accounts a and b of FLEET_WORLD).
+ * keys of the environment variables FLEET_KEY_A and FLEET_KEY_B (accounts a and b of FLEET_WORLD),
+ * and other secrets only the part that they are named for.
  * While time passes in fleet_pass() and the awaiting functions, outputs and the partitions' streams
  * are collected, so that what Redis trims is still known.
  *
  * fleet_free() ends the programs with SIGTERM and fails the test unless each of them exits with 0,
- * the fake Heroku has seen no violation, no Heroku key stands anywhere it must not, and Redis' ACL
+ * the fake Heroku has seen no violation, no secret stands anywhere it must not, and Redis' ACL
  * has refused nothing (with users).
  */
 #ifndef DYN_TESTS_SUPPORT_FLEET_H
@@ -23,9 +24,9 @@
 #include "common/config.h"
 #include "common/message.h"
 
-#define FLEET_CANARY "canary-heroku-key-" /* how every Heroku key begins */
-#define FLEET_KEY_A FLEET_CANARY "a-7f3d"
-#define FLEET_KEY_B FLEET_CANARY "b-91c2"
+#define FLEET_CANARY "canary-" /* how every secret begins */
+#define FLEET_KEY_A FLEET_CANARY "heroku-key-a-7f3d"
+#define FLEET_KEY_B FLEET_CANARY "heroku-key-b-91c2"
 /* `redis.lease` of a fleet that says nothing of its own: about a tenth of the built-in times, so
  * that take-overs take no longer than they must; but an actuator that a loaded machine holds up for
  * longer than `hold` is killed. */
@@ -73,6 +74,13 @@ struct fleet_changes {
     size_t count;
 };
 
+/* A variable that only this part's environment has. */
+struct fleet_secret {
+    enum fleet_part part;
+    const char *name;
+    const char *value; /* NULL: of the list's last */
+};
+
 struct fleet;
 
 #define FLEET_COPIES_MAX 2 /* of one part, side by side; the first is copy 0 */
@@ -89,6 +97,7 @@ struct fleet_options {
     bool untaped;       /* the streams are not collected: for long runs */
     bool by_file;       /* where Redis is says the file alone */
     const char *const *redis_arguments; /* of the server, which then has a port as well; or NULL */
+    const struct fleet_secret *secrets; /* beside the actuator's Heroku keys; or NULL */
     const struct acl_users *users;      /* each program is its own user of these; NULL: nobody is */
 };
 

@@ -19,7 +19,7 @@
     "    controller_plugins:\n"                                                                 \
     "      - name: dynos\n"                                                                     \
     "        type: dynos\n"                                                                     \
-    "        input_plugins: [{name: load, type: csv, file: %s, value_column: load, step: 0.5, " \
+    "        input_plugins: [{name: load, type: csv, file: %s, value_column: load, row_interval: 0.5, " \
     "per_resource: 10}]\n"                                                                      \
     "  broken:\n"                                                                               \
     "    controller_plugins:\n"                                                                 \

@@ -87,8 +87,8 @@ static const struct {
     {TYPED("exec"), "t:6:5: command: found nothing, expected a list of texts"},
     {TYPED("exec") "    command: [a]\n",
      "t:6:5: per_resource: found nothing, expected the value that one resource serves"},
-    {TYPED("csv") "    file: f\n    value_column: v\n    time_column: t\n    step: 5\n",
-     "t:11:11: step: found step beside time_column, expected one"},
+    {TYPED("csv") "    file: f\n    value_column: v\n    time_column: t\n    row_interval: 5\n",
+     "t:11:19: row_interval: found row_interval beside time_column, expected one"},
     {TYPED("http_json") "    url: u\n    pointer: a\n",
      "t:9:14: pointer: found a text without / at its start, expected a JSON pointer such as "
      "/data/0/active"},

@@ -168,7 +168,7 @@ static void csv_options(const char *text, double speed, const char *at_end)
     option("file", CONFIG_STRING)->as.s = path;
     option("time_column", CONFIG_STRING)->given = false;
     option("value_column", CONFIG_STRING)->given = false;
-    option("step", CONFIG_SECONDS)->given = false;
+    option("row_interval", CONFIG_SECONDS)->given = false;
     option("speed", CONFIG_NUMBER)->as.d = speed;
     option("at_end", CONFIG_ENUM)->as.s = at_end;
 }

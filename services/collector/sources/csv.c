@@ -21,7 +21,7 @@ static dyn_err player_init(void *state, struct source_host *host, struct dyn_err
 {
     struct player *player = state;
     const struct config_options *options = &source_input(host)->options;
-    const struct config_value *step = config_option(options, "step");
+    const struct config_value *step = config_option(options, "row_interval");
     struct trace_options how = {
         .time_column = text_option(options, "time_column"),
         .value_column = text_option(options, "value_column"),
