@@ -10,6 +10,9 @@ enum {
     CONNECTION_TIMEOUT_S = 10,
     CONNECTION_MEMORY = 16 * 1024, /* request line and headers; more is answered by 431 */
     BODY_MAX = 4 * 1024 * 1024,
+    POSTS_MEMORY = 32 * 1024, /* more of it, since bodies come through the same memory */
+    POSTS_IDLE_S = 300,
+    BODY_EXCESS = 8, /* so many times too big: the connection is closed */
     LISTEN_BACKLOG = 64
 };
 
@@ -19,7 +22,23 @@ struct httpd {
     struct dyn_timer *timer;
     uint16_t port;
     httpd_fn *fn;
+    struct httpd_posts posts; /* body NULL: none are taken */
     void *arg;
+    size_t held;                   /* bytes of bodies */
+    struct httpd_request *waiting; /* suspended, in no order */
+};
+
+struct httpd_request {
+    struct httpd *httpd;
+    struct MHD_Connection *connection;
+    struct httpd_request *next; /* of those that wait */
+    struct httpd_request **link;
+    const char *path;
+    const char *words;
+    struct dyn_buf body;
+    size_t received;
+    int status; /* 0: not known yet */
+    bool whole; /* its end has come */
 };
 
 static enum MHD_Result answer_send(struct MHD_Connection *connection, struct httpd_answer *answer)
@@ -47,15 +66,187 @@ static enum MHD_Result answer_send(struct MHD_Connection *connection, struct htt
     return result;
 }
 
+/* ---- POSTs ---- */
+
+static enum MHD_Result post_answer(struct httpd_request *request)
+{
+    struct httpd_answer answer = {.status = request->status,
+                                  .content_type = "text/plain; charset=utf-8"};
+    dyn_buf_init(&answer.body, BODY_MAX);
+    if (request->words[0] != '\0') {
+        (void)dyn_buf_addf(&answer.body, "%s\n", request->words);
+    }
+    if (request->status < 300) {
+        (void)MHD_set_connection_option(request->connection, MHD_CONNECTION_OPTION_TIMEOUT,
+                                        (unsigned)POSTS_IDLE_S);
+    }
+    return answer_send(request->connection, &answer);
+}
+
+static void post_refuse(struct httpd_request *request, int status, const char *words)
+{
+    request->status = status;
+    request->words = words;
+    request->httpd->held -= request->body.cap;
+    dyn_buf_fini(&request->body);
+    if (status == 413) {
+        request->httpd->posts.too_big(request->httpd->arg, request);
+    }
+}
+
+/* What a head says of the body's length; 0 when it does not say it, or wrongly. */
+static uint64_t length_said(const struct httpd_request *request)
+{
+    uint64_t length = 0;
+    const char *text = httpd_request_header(request, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    return text != NULL && dyn_str_u64(dyn_str_from(text), &length) == DYN_OK ? length : 0;
+}
+
+static enum MHD_Result post_begin(struct httpd *httpd, struct MHD_Connection *connection,
+                                  const char *path, void **out)
+{
+    struct httpd_request *request = calloc(1, sizeof *request);
+    if (request == NULL) {
+        return MHD_NO;
+    }
+    request->httpd = httpd;
+    request->connection = connection;
+    request->path = path;
+    request->words = "";
+    dyn_buf_init(&request->body, httpd->posts.body_max);
+    *out = request;
+    request->status = httpd->posts.head(httpd->arg, request, &request->words);
+    if (request->status == 0 && length_said(request) > httpd->posts.body_max) {
+        post_refuse(request, 413, "the body is too big");
+    }
+    return request->status == 0 ? MHD_YES : post_answer(request);
+}
+
+static enum MHD_Result post_add(struct httpd_request *request, const char *bytes, size_t len)
+{
+    struct httpd *httpd = request->httpd;
+    request->received += len;
+    if (request->status != 0) {
+        /* It is read to its end, since an answer in the middle would not be read. */
+        return request->received <= BODY_EXCESS * httpd->posts.body_max ? MHD_YES : MHD_NO;
+    }
+    size_t before = request->body.cap;
+    dyn_err err = dyn_buf_add(&request->body, bytes, len);
+    httpd->held += request->body.cap - before;
+    if (err == DYN_TOOBIG) {
+        post_refuse(request, 413, "the body is too big");
+    } else if (err != DYN_OK || httpd->held > httpd->posts.bodies_max) {
+        post_refuse(request, 503, "too much is under way");
+    }
+    return MHD_YES;
+}
+
+static enum MHD_Result post_end(struct httpd_request *request)
+{
+    struct httpd *httpd = request->httpd;
+    if (!request->whole) {
+        request->whole = true;
+        if (request->status == 0) {
+            httpd->posts.body(httpd->arg, request, dyn_buf_str(&request->body));
+        }
+    }
+    if (request->status != 0) {
+        return post_answer(request);
+    }
+    MHD_suspend_connection(request->connection); /* until httpd_request_answer() */
+    request->next = httpd->waiting;
+    request->link = &httpd->waiting;
+    if (request->next != NULL) {
+        request->next->link = &request->next;
+    }
+    httpd->waiting = request;
+    return MHD_YES;
+}
+
+static enum MHD_Result post_take(struct httpd *httpd, struct MHD_Connection *connection,
+                                 const char *path, const char *upload, size_t *upload_size,
+                                 void **request)
+{
+    if (*request == NULL) {
+        return post_begin(httpd, connection, path, request);
+    }
+    if (*upload_size > 0) {
+        enum MHD_Result result = post_add(*request, upload, *upload_size);
+        *upload_size = 0;
+        return result;
+    }
+    return post_end(*request);
+}
+
+static void request_over(void *arg, struct MHD_Connection *connection, void **request,
+                         enum MHD_RequestTerminationCode why)
+{
+    struct httpd_request *over = *request;
+    (void)arg;
+    (void)connection;
+    (void)why;
+    if (over != NULL) {
+        DYN_ASSERT(over->link == NULL);
+        over->httpd->held -= over->body.cap;
+        dyn_buf_fini(&over->body);
+        free(over);
+        *request = NULL;
+    }
+}
+
+void httpd_request_answer(struct httpd_request *request, int status, const char *words)
+{
+    DYN_ASSERT(request->status == 0 && status != 0);
+    request->status = status;
+    request->words = words;
+    if (request->link != NULL) {
+        *request->link = request->next;
+        if (request->next != NULL) {
+            request->next->link = request->link;
+        }
+        request->link = NULL;
+        MHD_resume_connection(request->connection);
+        dyn_timer_start(request->httpd->timer, 0, 0); /* no descriptor tells of it */
+    }
+}
+
+const char *httpd_request_path(const struct httpd_request *request)
+{
+    return request->path;
+}
+
+const char *httpd_request_header(const struct httpd_request *request, const char *name)
+{
+    return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+}
+
+bool httpd_request_password(const struct httpd_request *request, struct dyn_buf *out)
+{
+    char *password = NULL;
+    char *user = MHD_basic_auth_get_username_password(request->connection, &password);
+    bool there = user != NULL && password != NULL;
+    if (there) {
+        there = dyn_buf_add_str(out, dyn_str_from(password)) == DYN_OK;
+    }
+    if (password != NULL) {
+        explicit_bzero(password, strlen(password));
+    }
+    MHD_free(password);
+    MHD_free(user);
+    return there;
+}
+
+/* ---- all requests ---- */
+
 static enum MHD_Result request_take(void *arg, struct MHD_Connection *connection, const char *url,
                                     const char *method, const char *version, const char *upload,
                                     size_t *upload_size, void **request)
 {
     (void)version;
-    (void)upload;
-    (void)upload_size;
-    (void)request;
     struct httpd *httpd = arg;
+    if (httpd->posts.body != NULL && strcmp(method, "POST") == 0) {
+        return post_take(httpd, connection, url, upload, upload_size, request);
+    }
     struct httpd_answer answer = {.status = 200, .content_type = "text/plain; charset=utf-8"};
     dyn_buf_init(&answer.body, BODY_MAX);
     if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
@@ -145,16 +336,20 @@ static dyn_err socket_listen(const char *text, uint16_t port, int *out_fd, uint1
 
 static bool daemon_start(struct httpd *httpd, int fd)
 {
+    bool posts = httpd->posts.body != NULL;
     httpd->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL, 0, NULL, NULL, request_take, httpd, MHD_OPTION_LISTEN_SOCKET, fd,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)CONNECTION_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)CONNECTION_MEMORY, MHD_OPTION_END);
+        MHD_USE_EPOLL | (posts ? MHD_ALLOW_SUSPEND_RESUME : 0), 0, NULL, NULL, request_take, httpd,
+        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+        posts ? httpd->posts.connections_max : (unsigned)CONNECTIONS_MAX,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_TIMEOUT_S,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        posts ? (size_t)POSTS_MEMORY : (size_t)CONNECTION_MEMORY, MHD_OPTION_NOTIFY_COMPLETED,
+        request_over, httpd, MHD_OPTION_END);
     return httpd->daemon != NULL;
 }
 
-struct httpd *httpd_new(struct dyn_loop *loop, const char *address, uint16_t port, httpd_fn *fn,
-                        void *arg, struct dyn_error *error)
+struct httpd *httpd_new(struct dyn_loop *loop, const struct httpd_options *options,
+                        struct dyn_error *error)
 {
     int fd = -1;
     struct httpd *httpd = calloc(1, sizeof *httpd);
@@ -162,15 +357,18 @@ struct httpd *httpd_new(struct dyn_loop *loop, const char *address, uint16_t por
         (void)dyn_error_set(error, DYN_NOMEM, "http: out of memory");
         return NULL;
     }
-    httpd->fn = fn;
-    httpd->arg = arg;
-    if (socket_listen(address, port, &fd, &httpd->port, error) != DYN_OK) {
+    httpd->fn = options->fn;
+    httpd->arg = options->arg;
+    if (options->posts != NULL) {
+        httpd->posts = *options->posts;
+    }
+    if (socket_listen(options->address, options->port, &fd, &httpd->port, error) != DYN_OK) {
         goto fail;
     }
     if (!daemon_start(httpd, fd)) {
         (void)close(fd);
         (void)dyn_error_set(error, DYN_IO, "http: cannot start the server on port %u",
-                            (unsigned)port);
+                            (unsigned)options->port);
         goto fail;
     }
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(httpd->daemon, MHD_DAEMON_INFO_EPOLL_FD);
@@ -198,6 +396,9 @@ void httpd_free(struct httpd *httpd)
 {
     if (httpd == NULL) {
         return;
+    }
+    while (httpd->waiting != NULL) {
+        httpd_request_answer(httpd->waiting, 503, "");
     }
     dyn_watch_free(httpd->watch);
     dyn_timer_free(httpd->timer);

@@ -97,7 +97,10 @@ dyn_err service_http_start(struct service_run *run, struct dyn_error *error)
     if (options->http_address[0] == '\0') {
         return DYN_OK;
     }
-    run->httpd = httpd_new(run->service.loop, options->http_address, options->http_port,
-                           http_answer, run, error);
+    const struct httpd_options http = {.address = options->http_address,
+                                       .port = options->http_port,
+                                       .fn = http_answer,
+                                       .arg = run};
+    run->httpd = httpd_new(run->service.loop, &http, error);
     return run->httpd != NULL ? DYN_OK : DYN_IO;
 }
