@@ -117,6 +117,23 @@ static dyn_err google_check(struct config_loader *loader, const struct config_no
     return DYN_OK;
 }
 
+static dyn_err log_drain_check(struct config_loader *loader, const struct config_node *map,
+                               const struct config_input *in)
+{
+    const struct config_value *period = config_option(&in->options, "period");
+
+    if (period->as.i % 10000 != 0) {
+        return config_refuse_value(loader, period, map,
+                                   "found another time, expected a multiple of 10 s");
+    }
+    if (!config_option(&in->options, "password")->given) {
+        config_warn(loader, config_node_get(map, "token"),
+                    "whoever knows the drain's token may tell us of requests: add a password to "
+                    "the drain's URL and here");
+    }
+    return DYN_OK;
+}
+
 dyn_err config_source_check(struct config_loader *loader, const struct config_node *map,
                             const struct config_input *in)
 {
@@ -129,6 +146,7 @@ dyn_err config_source_check(struct config_loader *loader, const struct config_no
         {"http_json", http_json_check},
         {"new_relic", new_relic_check},
         {"google_analytics", google_check},
+        {"log_drain", log_drain_check},
         {"rediscloud_memory", rediscloud_check},
         {"rediscloud_connections", rediscloud_check},
     };
@@ -144,15 +162,18 @@ dyn_err config_source_check(struct config_loader *loader, const struct config_no
 dyn_err config_source_windows_check(struct config_loader *loader, const struct config_node *map,
                                     const struct config_input *in)
 {
-    if (strcmp(in->type->name, "new_relic") != 0) {
-        return DYN_OK;
-    }
-    if (in->hysteresis_period_ms < 60000) {
+    if (strcmp(in->type->name, "new_relic") == 0 && in->hysteresis_period_ms < 60000) {
         return config_refuse_at(loader->error, map->file, map->line, map->column,
                                 "hysteresis_period",
                                 "found %.10g s, expected at least 60 s: New Relic's figures are of "
                                 "whole minutes",
                                 (double)in->hysteresis_period_ms / 1000);
+    }
+    if (strcmp(in->type->name, "log_drain") == 0 && in->interval_ms > 600000) {
+        return config_refuse_at(loader->error, map->file, map->line, map->column, "interval",
+                                "found %.10g s, expected at most 600 s: counts are kept for "
+                                "minutes",
+                                (double)in->interval_ms / 1000);
     }
     return DYN_OK;
 }

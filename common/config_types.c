@@ -265,9 +265,41 @@ static const struct config_field fields_hirefire[] = {
     {.key = NULL},
 };
 
+static const char *const choices_figure[] = {"rpm",         "service_p50", "service_p95",
+                                             "service_p99", "connect_p50", "connect_p95",
+                                             "connect_p99", "error_rate",  NULL};
+
 static const struct config_field fields_log_drain[] = {
-    {.key = "token", .type = CONFIG_SECRET, .required = true, .help = "password of the drain"},
-    {.key = "metric", .type = CONFIG_STRING, .required = true, .help = "what to count"},
+    {.key = "token",
+     .aliases = {"drain_token"},
+     .type = CONFIG_SECRET,
+     .required = true,
+     .help = "the drain's token, d.UUID, as `heroku drains --json` shows it"},
+    {.key = "password",
+     .type = CONFIG_SECRET,
+     .help = "the one in the drain's URL, https://user:PASSWORD@host/drain"},
+    {.key = "value",
+     .aliases = {"metric"},
+     .type = CONFIG_ENUM,
+     .choices = choices_figure,
+     .fallback = "rpm",
+     .help = "requests a minute; service or connect time in ms; percent answered with 5xx"},
+    {.key = "period",
+     .type = CONFIG_SECONDS,
+     .min = 10,
+     .max = 600,
+     .fallback = "60",
+     .help = "over which the figure is taken, in steps of 10 s"},
+    {.key = "delay",
+     .type = CONFIG_SECONDS,
+     .min = 1,
+     .max = 60,
+     .fallback = "15",
+     .help = "how long the lines of ten seconds may take until they are here"},
+    {.key = "empty_is_zero",
+     .type = CONFIG_BOOL,
+     .fallback = "false",
+     .help = "true: a drain that is silent for 30 s means no requests, and is no error"},
     {.key = NULL},
 };
 
@@ -384,8 +416,8 @@ static const struct config_type types_source[] = {
      fields_log_drain,
      "per_resource",
      0,
-     "counted from Heroku's router log",
-     true},
+     "requests, times or errors out of Heroku's router log, as a log drain brings it",
+     false},
     {.name = NULL},
 };
 

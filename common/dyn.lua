@@ -10,6 +10,7 @@ local MEMBERS_MAX = 1024
 local GONE_MAX = 64
 local SETTLE_MAX = 64
 local REPLID_MAX = 64
+local BUCKETS_MAX = 128
 
 local function is_number(text)
     return text ~= nil and #text <= 20 and (text == '0' or text:find('^[1-9]%d*$') ~= nil)
@@ -243,6 +244,39 @@ local function beat(keys, args)
     return redis.call('HGETALL', keys[1])
 end
 
+-- keys: frames, frames before, buckets... args: frame, seconds that frames are kept, and buckets,
+-- then a bucket each: lines that are lost, "field count field count ...". -> 1: counted; 0: the frame
+-- was counted before, or is empty, and only what is lost was added.
+local function drain(keys, args)
+    local frame, count = args[1], #keys - 2
+    local good = count >= 0 and count <= BUCKETS_MAX and #args == 3 + 2 * count
+        and (frame == '' or is_number(frame)) and is_number(args[2]) and is_number(args[3])
+    for i = 1, good and count or 0 do
+        good = good and is_number(args[2 + 2 * i])
+    end
+    if not good then
+        return wrong('dyn_drain frames frames_before [bucket]... frame kept kept [lost counts]...')
+    end
+    local new = frame ~= '' and redis.call('SISMEMBER', keys[1], frame) == 0
+        and redis.call('SISMEMBER', keys[2], frame) == 0
+    for i = 1, count do
+        local bucket, lost = keys[2 + i], args[2 + 2 * i]
+        if lost ~= '0' then
+            redis.call('HINCRBY', bucket, 'x', lost)
+        end
+        for field, number in (new and args[3 + 2 * i] or ''):gmatch('(%l%d*) (%d+)') do
+            redis.call('HINCRBY', bucket, field, number)
+        end
+        redis.call('EXPIRE', bucket, args[3])
+    end
+    if not new then
+        return 0
+    end
+    redis.call('SADD', keys[1], frame)
+    redis.call('EXPIRE', keys[1], args[2])
+    return 1
+end
+
 -- What leases and a leader of a partition need also runs on a full server: its ticks alone trim the
 -- streams.
 local function register_on_full(name, callback)
@@ -258,3 +292,4 @@ redis.register_function('dyn_act_begin', act_begin)
 redis.register_function('dyn_act_end', act_end)
 redis.register_function('dyn_settle', settle)
 register_on_full('dyn_beat', beat)
+redis.register_function('dyn_drain', drain)

@@ -4,7 +4,8 @@
  * Command line: --config FILE (required), --redis URL (instead of the file's, as $DYNOSAUR_REDIS,
  * which no list of processes shows), --http
  * [ADDRESS:]PORT (default 127.0.0.1 and the service's port; 0: any free; "off"), --instance NAME
- * (default HOSTNAME-PID), --check, --version, --help, --die-with-parent[=PID]. SIGTERM and SIGINT
+ * (default HOSTNAME-PID), --check, --version, --help, --die-with-parent[=PID]; for a service with
+ * `drain_port` also --drain [ADDRESS:]PORT. SIGTERM and SIGINT
  * drain, SIGHUP reloads: a wrong new file is told and the old one kept. Exit 0 done, 2 usage or
  * configuration, 1 anything else. At start: PR_SET_DUMPABLE 0, no core dumps, SIGPIPE ignored; as
  * PID 1 the work is done by a child.
@@ -33,14 +34,17 @@ struct service {
     const struct bus_access *redis_access; /* the same; for every connection, as redis_url */
     struct bus *bus; /* for commands; reconnects by itself; tells ops->redis_ready/lost */
     struct metrics *metrics;
-    void *state; /* ops->state_size bytes, zeroed */
+    void *state;               /* ops->state_size bytes, zeroed */
+    const char *drain_address; /* where log drains are to be taken; "": nowhere */
+    uint16_t drain_port;
     bool draining;
 };
 
 struct service_ops {
     const char *name;
-    const char *help;   /* what it is for: a sentence or two of --help; NULL: none */
-    uint16_t http_port; /* default of --http */
+    const char *help;    /* what it is for: a sentence or two of --help; NULL: none */
+    uint16_t http_port;  /* default of --http */
+    uint16_t drain_port; /* default of --drain; 0: it takes no log drains */
     size_t state_size;
     /** Make what lasts. Redis may be away: redis_ready() comes later. DYN_CONFIG exits 2. */
     dyn_err (*start)(struct service *service, struct dyn_error *error);

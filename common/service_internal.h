@@ -33,6 +33,8 @@ struct service_options {
     char instance[DYN_NAME_MAX];
     char http_address[64]; /* "": no HTTP */
     uint16_t http_port;
+    char drain_address[64]; /* "": none */
+    uint16_t drain_port;
     bool die_with_parent;
     pid_t parent; /* 0: whoever it is */
 };

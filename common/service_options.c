@@ -20,6 +20,7 @@ enum {
     OPT_VERSION,
     OPT_HELP,
     OPT_DIE,
+    OPT_DRAIN,
     OPT_COUNT
 };
 
@@ -34,7 +35,15 @@ static const struct option table[OPT_COUNT] = {
     [OPT_VERSION] = {"--version", NULL, "print the version, end", false},
     [OPT_HELP] = {"--help", NULL, "print this, end", false},
     [OPT_DIE] = {"--die-with-parent", "PID", "be killed when the parent (PID) ends", true},
+    [OPT_DRAIN] = {"--drain", "[ADDRESS:]PORT",
+                   "where log drains are taken, by inputs log_drain; off: nowhere", false},
 };
+
+/* The last one is only for who takes log drains. */
+static size_t options_count(const struct service_ops *ops)
+{
+    return ops->drain_port != 0 ? OPT_COUNT : OPT_DRAIN;
+}
 
 void service_options_help(const struct service_ops *ops, FILE *out)
 {
@@ -42,7 +51,7 @@ void service_options_help(const struct service_ops *ops, FILE *out)
     if (ops->help != NULL) {
         (void)fprintf(out, "%s\n\n", ops->help);
     }
-    for (size_t i = 0; i < OPT_COUNT; i++) {
+    for (size_t i = 0; i < options_count(ops); i++) {
         char shown[64];
         const struct option *option = &table[i];
         const char *value = option->value != NULL ? option->value : "";
@@ -56,15 +65,19 @@ void service_options_help(const struct service_ops *ops, FILE *out)
                   "the configuration\nagain and keeps the old one when the new one is wrong. Exit "
                   "status: 0 done, 2 usage or\nconfiguration, 1 anything else.\n",
                   (unsigned)ops->http_port);
+    if (ops->drain_port != 0) {
+        (void)fprintf(out, "--drain is 127.0.0.1:%u when not given.\n", (unsigned)ops->drain_port);
+    }
 }
 
-static dyn_err option_unknown(const char *arg, struct dyn_str name, struct dyn_error *error)
+static dyn_err option_unknown(const struct service_ops *ops, const char *arg, struct dyn_str name,
+                              struct dyn_error *error)
 {
     const char *names[OPT_COUNT];
-    for (size_t i = 0; i < OPT_COUNT; i++) {
+    for (size_t i = 0; i < options_count(ops); i++) {
         names[i] = table[i].name;
     }
-    const char *nearest = dyn_str_nearest(name, names, OPT_COUNT);
+    const char *nearest = dyn_str_nearest(name, names, options_count(ops));
     if (nearest != NULL) {
         return dyn_error_set(error, DYN_CONFIG, "unknown option %s: did you mean %s?", arg,
                              nearest);
@@ -88,29 +101,30 @@ static bool address_is_numeric(const char *text)
     return inet_pton(AF_INET, text, bytes) == 1 || inet_pton(AF_INET6, text, bytes) == 1;
 }
 
-static dyn_err http_parse(const char *value, struct service_options *out, struct dyn_error *error)
+/* Where to listen, of --http and --drain; "off" is an empty address. */
+static dyn_err listen_parse(const char *name, const char *value, char address[static 64],
+                            uint16_t *port, struct dyn_error *error)
 {
     if (strcmp(value, "off") == 0) {
-        out->http_address[0] = '\0';
+        address[0] = '\0';
         return DYN_OK;
     }
-    struct dyn_str address = DYN_STR("127.0.0.1");
-    const char *port = value;
+    struct dyn_str host = DYN_STR("127.0.0.1");
+    const char *digits = value;
     const char *colon = strrchr(value, ':');
     if (colon != NULL) {
-        address = (struct dyn_str){value, (size_t)(colon - value)};
-        port = colon + 1;
+        host = (struct dyn_str){value, (size_t)(colon - value)};
+        digits = colon + 1;
     }
-    if (address.len >= 2 && address.ptr[0] == '[' && address.ptr[address.len - 1] == ']') {
-        address = (struct dyn_str){address.ptr + 1, address.len - 2};
+    if (host.len >= 2 && host.ptr[0] == '[' && host.ptr[host.len - 1] == ']') {
+        host = (struct dyn_str){host.ptr + 1, host.len - 2};
     }
-    dyn_str_copy(out->http_address, sizeof out->http_address, address);
-    if (port_parse(dyn_str_from(port), &out->http_port) != DYN_OK ||
-        !address_is_numeric(out->http_address)) {
+    dyn_str_copy(address, 64, host);
+    if (port_parse(dyn_str_from(digits), port) != DYN_OK || !address_is_numeric(address)) {
         return dyn_error_set(error, DYN_CONFIG,
-                             "--http %s: expected PORT, ADDRESS:PORT with a numeric address "
+                             "%s %s: expected PORT, ADDRESS:PORT with a numeric address "
                              "(127.0.0.1, 0.0.0.0, [::1]), or off",
-                             value);
+                             name, value);
     }
     return DYN_OK;
 }
@@ -159,12 +173,14 @@ static dyn_err option_take(size_t which, char *value, struct service_options *ou
         out->redis = value;
         return DYN_OK;
     case OPT_HTTP:
-        return http_parse(value, out, error);
+        return listen_parse("--http", value, out->http_address, &out->http_port, error);
     case OPT_INSTANCE:
         return instance_parse(value, out, error);
     case OPT_CHECK:
         out->task = SERVICE_CHECK;
         return DYN_OK;
+    case OPT_DRAIN:
+        return listen_parse("--drain", value, out->drain_address, &out->drain_port, error);
     case OPT_VERSION:
         out->task = SERVICE_VERSION;
         return DYN_OK;
@@ -179,8 +195,8 @@ static dyn_err option_take(size_t which, char *value, struct service_options *ou
 static char none[] = ""; /* the value of an option without one */
 
 /* One option, with its value behind '=' or in the next argument. Moves *at to the last one used. */
-static dyn_err argument_take(int argc, char **argv, int *at, struct service_options *out,
-                             struct dyn_error *error)
+static dyn_err argument_take(int argc, char **argv, int *at, const struct service_ops *ops,
+                             struct service_options *out, struct dyn_error *error)
 {
     char *arg = argv[*at];
     if (strncmp(arg, "--", 2) != 0) {
@@ -191,11 +207,11 @@ static dyn_err argument_take(int argc, char **argv, int *at, struct service_opti
     char *equals = strchr(arg, '=');
     struct dyn_str name = {arg, equals != NULL ? (size_t)(equals - arg) : strlen(arg)};
     size_t which = 0;
-    while (which < OPT_COUNT && !dyn_str_is(name, table[which].name)) {
+    while (which < options_count(ops) && !dyn_str_is(name, table[which].name)) {
         which++;
     }
-    if (which == OPT_COUNT) {
-        return option_unknown(arg, name, error);
+    if (which == options_count(ops)) {
+        return option_unknown(ops, arg, name, error);
     }
     const struct option *option = &table[which];
     char *value = equals != NULL ? equals + 1 : NULL;
@@ -219,11 +235,14 @@ static dyn_err argument_take(int argc, char **argv, int *at, struct service_opti
 dyn_err service_options_parse(int argc, char **argv, const struct service_ops *ops,
                               struct service_options *out, struct dyn_error *error)
 {
-    struct service_options options = {.http_address = "127.0.0.1", .http_port = ops->http_port};
+    struct service_options options = {.http_address = "127.0.0.1",
+                                      .http_port = ops->http_port,
+                                      .drain_address = "127.0.0.1",
+                                      .drain_port = ops->drain_port};
     char *redis = getenv("DYNOSAUR_REDIS");
     options.redis = redis != NULL && *redis != '\0' ? redis : NULL;
     for (int i = 1; i < argc; i++) {
-        dyn_err err = argument_take(argc, argv, &i, &options, error);
+        dyn_err err = argument_take(argc, argv, &i, ops, &options, error);
         if (err != DYN_OK) {
             return err;
         }

@@ -318,6 +318,8 @@ struct service_run *service_run_begin(const struct service_ops *ops,
     run->ops = ops;
     run->options = *options;
     run->service.name = ops->name;
+    run->service.drain_address = run->options.drain_address;
+    run->service.drain_port = run->options.drain_port;
     run->started_wall_ms = dyn_clock_wall_ms();
     instance_name(run);
     dyn_err err = run_start(run, &error);

@@ -13,7 +13,12 @@
 /* FCALL needs both rights on all its keys, whatever it does to them. */
 
 static const char *const collector_may[] = {
-    SERVICE, READS_SETUP, "(+xadd %W~@:events %W~" PARTITION "values)", MEMBER("col"), NULL,
+    SERVICE,
+    READS_SETUP,
+    "(+xadd %W~@:events %W~" PARTITION "values)",
+    "(+fcall|dyn_drain +sismember +sadd +hincrby +hgetall +expire %RW~@:{col}:drain:*)",
+    MEMBER("col"),
+    NULL,
 };
 
 static const char *const estimator_may[] = {

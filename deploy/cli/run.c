@@ -182,6 +182,10 @@ static void service_arguments(struct run *run, enum part part)
     own->argv[at++] = run->options.file;
     own->argv[at++] = "--http";
     own->argv[at++] = own->http;
+    if (part == PART_COLLECTOR && run->options.drain != NULL) {
+        own->argv[at++] = "--drain";
+        own->argv[at++] = run->options.drain;
+    }
     own->argv[at++] = run->follow;
     own->argv[at] = NULL;
 }

@@ -10,6 +10,7 @@
 
 enum {
     OPTION_HTTP = ONLINE_OPTIONS,
+    OPTION_DRAIN,
     HTTP_PORT_MAX = 65535 - 3
 };
 
@@ -23,6 +24,7 @@ const struct cli_option run_option_table[] = {
     {"--http", "PORT",
      "serve /healthz, /readyz, /metrics of collector, estimator, actuator and\n"
      "reporter on 127.0.0.1, on PORT and the three behind it (any free ports)"},
+    {"--drain", "[ADDRESS:]PORT", "take log drains there, for inputs log_drain (127.0.0.1:9110)"},
     {NULL, NULL, NULL},
 };
 
@@ -44,6 +46,9 @@ int run_options_parse(const struct cli_command *command, int argc, char **argv,
             break;
         case ONLINE_STATE:
             out->state = args.value;
+            break;
+        case OPTION_DRAIN:
+            out->drain = args.value;
             break;
         default:
             if (!cli_number(command, "--http", args.value, 0, HTTP_PORT_MAX, &out->http_port)) {

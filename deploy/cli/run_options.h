@@ -9,6 +9,7 @@ struct run_options {
     const char *file;
     const char *redis; /* NULL: what the configuration names, else a private one */
     const char *state;
+    const char *drain; /* where log drains are taken; NULL: where the collector does by itself */
     int64_t http_port; /* of the first service, the others follow; 0: any free ones */
 };
 

@@ -1,5 +1,6 @@
 #include "collector/collector.h"
 
+#include "collector/drain.h"
 #include "collector/outbox.h"
 #include "collector/poller.h"
 #include "collector/schedule.h"
@@ -42,6 +43,8 @@ struct measures {
     struct metric *lost;
     struct metric *batches;
     struct metric *resent;
+    struct metric *batches_drained[DRAIN_ENDS];
+    struct metric *lines_drained[DRAIN_LINES];
 };
 
 struct collector {
@@ -51,6 +54,8 @@ struct collector {
     char member[DYN_NAME_MAX]; /* our name, of this process alone */
     bool sharing;              /* the membership was known once */
     struct poller *poller;
+    struct drain *drain;
+    char prefix[DYN_NAME_MAX]; /* of all keys */
     struct outbox *outbox;
     struct dyn_timer *outbox_timer;
     int64_t outbox_armed_ms; /* INT64_MAX: not armed */
@@ -144,6 +149,19 @@ static void outbox_fired(void *arg)
 
 /* ---- from the inputs ---- */
 
+/* What a figure is known to be at least, beside the error that it is: a good sample that is older
+ * than an interval counts for the window's maximum, and covers nothing. */
+static void least_add(struct collector *collector, const struct poller_input *of, double value,
+                      int64_t now_ms)
+{
+    int64_t age_ms = of->input->interval_ms + 1;
+    const struct sample sample = {.series = of->input->series,
+                                  .status = SAMPLE_GOOD,
+                                  .age_ms = age_ms < SAMPLE_AGE_MAX_MS ? age_ms : SAMPLE_AGE_MAX_MS,
+                                  .value = value};
+    outbox_add(collector->outbox, of->app->partition, &sample, now_ms);
+}
+
 static void input_sample(void *arg, const struct poller_input *of, enum sample_status status,
                          double value, struct dyn_str words)
 {
@@ -151,6 +169,9 @@ static void input_sample(void *arg, const struct poller_input *of, enum sample_s
     int64_t now_ms = dyn_loop_now_ms(collector->service->loop);
     struct sample sample = {
         .series = of->input->series, .status = status, .value = value, .reason = words};
+    if (status != SAMPLE_GOOD && value > 0) {
+        least_add(collector, of, value, now_ms);
+    }
     outbox_add(collector->outbox, of->app->partition, &sample, now_ms);
     outbox_arm(collector, now_ms + OUTBOX_LINGER_MS);
     if (status != SAMPLE_GOOD) {
@@ -172,6 +193,18 @@ static void input_disabled(void *arg, const struct poller_input *of, const char 
         .controller = dyn_str_from(of->controller->name),
         .input = dyn_str_from(of->input->name),
         .text = dyn_str_from(why != NULL ? why : "the input is set up again"),
+    };
+    service_event(collector->service, &event);
+}
+
+static void drain_trouble(void *arg, const char *why)
+{
+    struct collector *collector = arg;
+    struct event event = {
+        .level = why != NULL ? EVENT_ERROR : EVENT_INFO,
+        .state = why != NULL ? EVENT_RAISED : EVENT_OVER,
+        .code = DYN_STR("drain_not_listening"),
+        .text = dyn_str_from(why != NULL ? why : "log drains are taken"),
     };
     service_event(collector->service, &event);
 }
@@ -225,6 +258,34 @@ static dyn_err peers_make(struct collector *collector)
 
 /* ---- measures ---- */
 
+static void drain_measures_make(struct metrics *metrics, struct measures *m)
+{
+    static const char *const ends[DRAIN_ENDS] = {"end=\"taken\"", "end=\"repeated\"",
+                                                 "end=\"unauthorized\"", "end=\"refused\"",
+                                                 "end=\"put_off\""};
+    static const char *const kinds[DRAIN_LINES] = {"kind=\"all\"", "kind=\"router\"",
+                                                   "kind=\"lost\"", "kind=\"stray\""};
+    for (size_t i = 0; i < DRAIN_ENDS; i++) {
+        m->batches_drained[i] = metrics_counter(metrics, "dynosaur_drain_batches_total", ends[i],
+                                                "Batches of log drains, by what became of them.");
+    }
+    for (size_t i = 0; i < DRAIN_LINES; i++) {
+        m->lines_drained[i] = metrics_counter(metrics, "dynosaur_drain_lines_total", kinds[i],
+                                              "Lines of the batches taken; lost: told to be so.");
+    }
+}
+
+static void drain_measure(const struct collector *collector)
+{
+    const struct drain_counts *counts = drain_counts(collector->drain);
+    for (size_t i = 0; i < DRAIN_ENDS; i++) {
+        collector->measures.batches_drained[i]->value = (double)counts->batches[i];
+    }
+    for (size_t i = 0; i < DRAIN_LINES; i++) {
+        collector->measures.lines_drained[i]->value = (double)counts->lines[i];
+    }
+}
+
 static void measures_make(struct collector *collector)
 {
     struct metrics *metrics = collector->service->metrics;
@@ -255,6 +316,7 @@ static void measures_make(struct collector *collector)
     m->batches = metrics_counter(metrics, "dynosaur_batches_total", "", "Batches acknowledged.");
     m->resent = metrics_counter(metrics, "dynosaur_batches_resent_total", "",
                                 "Batches sent again without an answer to the first.");
+    drain_measures_make(metrics, m);
 }
 
 static void collector_measure(void *arg)
@@ -278,6 +340,7 @@ static void collector_measure(void *arg)
     m->lost->value = (double)sent->dropped;
     m->batches->value = (double)sent->batches;
     m->resent->value = (double)sent->resent;
+    drain_measure(collector);
     if (sent->dropped > collector->told_lost) {
         dyn_log(DYN_LOG_ERROR, "samples_lost", "total=%" PRIu64, sent->dropped);
         collector->told_lost = sent->dropped;
@@ -324,12 +387,45 @@ static dyn_err outbox_make(struct collector *collector)
     return DYN_OK;
 }
 
+static dyn_err inputs_make(struct collector *collector)
+{
+    const struct service *service = collector->service;
+    struct poller_options options = {
+        .loop = service->loop,
+        .http = collector->http,
+        .bus = service->bus,
+        .prefix = collector->prefix,
+        .owns = input_owned,
+        .sample = input_sample,
+        .disabled = input_disabled,
+        .arg = collector,
+    };
+    const struct drain_options drain = {
+        .loop = service->loop,
+        .bus = service->bus,
+        .prefix = collector->prefix,
+        .address = service->drain_address,
+        .port = service->drain_port,
+        .trouble = drain_trouble,
+        .arg = collector,
+    };
+    collector->poller = poller_new(&options);
+    collector->drain = drain_new(&drain);
+    if (collector->poller == NULL || collector->drain == NULL) {
+        return DYN_NOMEM;
+    }
+    dyn_err err = poller_configure(collector->poller, service->config);
+    return err == DYN_OK ? drain_configure(collector->drain, service->config) : err;
+}
+
 static dyn_err collector_start(struct service *service, struct dyn_error *error)
 {
     struct collector *collector = service->state;
     collector->service = service;
     collector->outbox_armed_ms = INT64_MAX;
     collector->entry_bytes = ENTRY_BYTES_FIRST;
+    dyn_str_copy(collector->prefix, sizeof collector->prefix,
+                 dyn_str_from(service->config->redis.prefix));
     (void)snprintf(collector->member, sizeof collector->member, "%.100s-%08" PRIx32,
                    service->instance, (uint32_t)dyn_random());
     struct http_client_options http = {.connections_max = 0};
@@ -341,17 +437,7 @@ static dyn_err collector_start(struct service *service, struct dyn_error *error)
         peers_make(collector) != DYN_OK) {
         return dyn_error_set(error, DYN_NOMEM, "no memory for the collector");
     }
-    struct poller_options options = {
-        .loop = service->loop,
-        .http = collector->http,
-        .owns = input_owned,
-        .sample = input_sample,
-        .disabled = input_disabled,
-        .arg = collector,
-    };
-    collector->poller = poller_new(&options);
-    if (collector->poller == NULL ||
-        poller_configure(collector->poller, service->config) != DYN_OK) {
+    if (inputs_make(collector) != DYN_OK) {
         return dyn_error_set(error, DYN_NOMEM, "no memory for the inputs");
     }
     measures_make(collector);
@@ -381,7 +467,8 @@ static void collector_reload(struct service *service, struct config *next)
     struct collector *collector = service->state;
     /* The partitions of a running Redis do not change; the service refuses such a file's Redis. */
     outbox_age_max(collector->outbox, age_max_ms(next));
-    if (poller_configure(collector->poller, next) != DYN_OK) {
+    if (poller_configure(collector->poller, next) != DYN_OK ||
+        drain_configure(collector->drain, next) != DYN_OK) {
         dyn_log(DYN_LOG_ERROR, "reload_incomplete", "msg=%s",
                 dyn_log_quoted("no memory for some of the inputs: they are not read"));
     }
@@ -392,6 +479,7 @@ static void collector_drain(struct service *service)
     struct collector *collector = service->state;
     collector->drain_ms = dyn_loop_now_ms(service->loop);
     poller_stop(collector->poller);
+    drain_stop(collector->drain);
     peers_leave(collector->peers);
     collector_pump(collector);
     dyn_timer_start(collector->measure_timer, DRAIN_LOOK_MS, DRAIN_LOOK_MS);
@@ -401,6 +489,7 @@ static void collector_stop(struct service *service)
 {
     struct collector *collector = service->state;
     poller_free(collector->poller);
+    drain_free(collector->drain);
     http_client_free(collector->http);
     outbox_free(collector->outbox);
     peers_free(collector->peers);
@@ -421,13 +510,14 @@ static bool collector_ready(struct service *service, struct dyn_buf *why)
         dyn_buf_addf(why, "every input is disabled");
         return false;
     }
-    return true;
+    return drain_is_ready(collector->drain, why);
 }
 
 const struct service_ops collector_ops = {
     .name = "collector",
     .help = "Reads the inputs of all apps at their intervals and puts the values on the bus.",
     .http_port = COLLECTOR_HTTP_PORT,
+    .drain_port = COLLECTOR_DRAIN_PORT,
     .state_size = sizeof(struct collector),
     .start = collector_start,
     .redis_ready = collector_redis_ready,

@@ -8,6 +8,7 @@
 #include "common/service.h"
 
 #define COLLECTOR_HTTP_PORT 9101
+#define COLLECTOR_DRAIN_PORT 9110
 
 extern const struct service_ops collector_ops;
 

@@ -159,8 +159,12 @@ struct poller *poller_new(const struct poller_options *options)
         return NULL;
     }
     poller->options = *options;
-    poller->host_options = (struct source_host_options){
-        .loop = options->loop, .http = options->http, .sample = poller_sample, .arg = poller};
+    poller->host_options = (struct source_host_options){.loop = options->loop,
+                                                        .http = options->http,
+                                                        .bus = options->bus,
+                                                        .prefix = options->prefix,
+                                                        .sample = poller_sample,
+                                                        .arg = poller};
     poller->armed_ms = INT64_MAX;
     poller->schedule = schedule_new();
     poller->timer = dyn_timer_new(options->loop, poller_turn, poller);

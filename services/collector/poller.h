@@ -29,10 +29,12 @@ struct poller_input {
 struct poller_options {
     struct dyn_loop *loop;
     struct http_client *http;
+    struct bus *bus; /* for sources; NULL, with `prefix`: none */
+    const char *prefix;
     /** Whether the input of that series is ours; NULL: all are. */
     bool (*owns)(void *arg, uint64_t series);
-    /** A reading has ended; `words` lives during the call. Never from inside poller_configure() or
-     *  poller_share(). */
+    /** A reading has ended, as source_host_options has it; `words` lives during the call. Never
+     * from inside poller_configure() or poller_share(). */
     void (*sample)(void *arg, const struct poller_input *of, enum sample_status status,
                    double value, struct dyn_str words);
     /** An input's source cannot be set up; `why` NULL: it can be again. From poller_configure()

@@ -8,6 +8,7 @@
 #ifndef DYN_COLLECTOR_SOURCE_H
 #define DYN_COLLECTOR_SOURCE_H
 
+#include "common/bus.h"
 #include "common/config.h"
 #include "common/http.h"
 #include "common/loop.h"
@@ -22,6 +23,11 @@ const struct config_app *source_app(const struct source_host *host);
 struct dyn_loop *source_loop(const struct source_host *host);
 struct http_client *source_http(const struct source_host *host);
 
+/** Our own Redis, and the prefix of all that is ours in it; for what collectors tell each other.
+ *  NULL: there is none. */
+struct bus *source_bus(const struct source_host *host);
+const char *source_prefix(const struct source_host *host);
+
 /** When the host gives a reading up, counted from its poll(). */
 int64_t source_deadline_ms(const struct source_host *host);
 
@@ -31,6 +37,10 @@ void source_good(struct source_host *host, double value);
 /** The answer owed for a poll(): none, and why, in words without secrets; cut to DYN_REASON_MAX.
  *  `status` is SAMPLE_ERROR or SAMPLE_TIMEOUT. */
 void source_failed(struct source_host *host, enum sample_status status, const char *format, ...)
+    DYN_PRINTF(3, 4);
+/** The answer owed for a poll(): no number that may be relied on, and why; but it is known to be
+ *  that much at least. It may raise a target, and covers nothing. */
+void source_at_least(struct source_host *host, double value, const char *format, ...)
     DYN_PRINTF(3, 4);
 
 struct source_ops {

@@ -41,6 +41,16 @@ struct http_client *source_http(const struct source_host *host)
     return host->options->http;
 }
 
+struct bus *source_bus(const struct source_host *host)
+{
+    return host->options->bus;
+}
+
+const char *source_prefix(const struct source_host *host)
+{
+    return host->options->prefix;
+}
+
 int64_t source_deadline_ms(const struct source_host *host)
 {
     return schedule_deadline_ms(host->interval_ms);
@@ -87,6 +97,17 @@ void source_failed(struct source_host *host, enum sample_status status, const ch
     (void)vsnprintf(error.text, sizeof error.text, format, args);
     va_end(args);
     host_answer(host, status, 0, error.text);
+}
+
+void source_at_least(struct source_host *host, double value, const char *format, ...)
+{
+    struct dyn_error error;
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(error.text, sizeof error.text, format, args);
+    va_end(args);
+    bool believed = isfinite(value) && value > 0 && value <= DYN_VALUE_MAX;
+    host_answer(host, SAMPLE_ERROR, believed ? value : 0, error.text);
 }
 
 /* ---- life ---- */

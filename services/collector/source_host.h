@@ -19,8 +19,11 @@
 struct source_host_options {
     struct dyn_loop *loop;
     struct http_client *http;
+    struct bus *bus;    /* NULL, with `prefix`: none */
+    const char *prefix; /* lives as long as the hosts */
     /** A reading has ended; `words` is "" when status is SAMPLE_GOOD, else at most DYN_REASON_MAX
-     *  bytes. From inside source_host_poll() or later. */
+     *  bytes. With SAMPLE_ERROR a `value` above 0 is what it is known to be at least. From inside
+     *  source_host_poll() or later. */
     void (*sample)(void *arg, struct source_host *host, enum sample_status status, double value,
                    struct dyn_str words);
     void *arg;

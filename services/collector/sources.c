@@ -8,6 +8,7 @@ static const struct source_ops *const sources[] = {
     &source_http_json,
     &source_prometheus,
     &source_hirefire,
+    &source_log_drain,
     &source_new_relic,
     &source_google_analytics,
     &source_papertrail,

@@ -162,6 +162,18 @@ static const struct line lines[] = {
     {"eo", "HGETALL dyn:{est}:members"},
     {"a", "HLEN dyn:{act}:members"},
     {"r", "HLEN dyn:{rep}:members"},
+    /* counts of log drains */
+    {"c", "FCALL dyn_drain 3 dyn:{col}:drain:0a:frames:1 dyn:{col}:drain:0a:frames:0 "
+          "dyn:{col}:drain:0a:10 7 60 60 0 x"},
+    {"co", "HGETALL dyn:{col}:drain:0a:10"},
+    {"c", "HINCRBY dyn:{col}:drain:0a:10 n 1"},
+    {"c", "SADD dyn:{col}:drain:0a:frames:1 7"},
+    {"c", "SISMEMBER dyn:{col}:drain:0a:frames:1 7"},
+    {"c", "EXPIRE dyn:{col}:drain:0a:10 60"},
+    {"", "FCALL dyn_drain 2 dyn:{col}:members dyn:{col}:drain:0a:frames:0 7 60 60"},
+    {"", "HDEL dyn:{col}:drain:0a:10 n"},
+    {"", "SMEMBERS dyn:{col}:drain:0a:frames:1"},
+    {"", "EXPIRE dyn:{col}:members 1"},
     /* a sink's reporter */
     {"ro", "HGETALL dyn:{rep}:stats:console"},
     {"ro", "HMGET dyn:{rep}:stats:lease owner epoch beat"},

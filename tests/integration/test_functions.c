@@ -316,6 +316,59 @@ START_TEST(members_beat_and_sweep_those_that_are_gone)
 }
 END_TEST
 
+#define FRAMES "dyn:{col}:drain:0a:frames:2"
+#define FRAMES_BEFORE "dyn:{col}:drain:0a:frames:1"
+#define BUCKET "dyn:{col}:drain:0a:1714150710"
+#define BUCKET_2 "dyn:{col}:drain:0a:1714150720"
+#define DRAIN_ONE(frame, lost, counts) \
+    CALL("FCALL", "dyn_drain", "3", FRAMES, FRAMES_BEFORE, BUCKET, frame, "240", "60", lost, counts)
+
+START_TEST(a_frame_is_counted_once_and_its_losses_each_time)
+{
+    ck_assert_str_eq(DRAIN_ONE("77", "0", "l 3 n 2 s18 2 "), "1");
+    ck_assert_str_eq(DRAIN_ONE("77", "5", "l 3 n 2 s18 2 "), "0");
+    ck_assert_str_eq(CALL("HGET", BUCKET, "n"), "2");
+    ck_assert_str_eq(CALL("HGET", BUCKET, "s18"), "2");
+    ck_assert_str_eq(CALL("HGET", BUCKET, "x"), "5");
+    ck_assert_str_eq(DRAIN_ONE("", "2", "l 9 "), "0"); /* no frame: a loss alone */
+    ck_assert_str_eq(CALL("HGET", BUCKET, "x"), "7");
+    ck_assert_str_eq(CALL("HGET", BUCKET, "l"), "3");
+    ck_assert_str_eq(CALL("HLEN", BUCKET), "4");
+    ck_assert_int_gt(atoi(CALL("TTL", BUCKET)), 50);
+    ck_assert_int_gt(atoi(CALL("TTL", FRAMES)), 230);
+    ck_assert_str_eq(CALL("OBJECT", "ENCODING", FRAMES), "intset");
+}
+END_TEST
+
+START_TEST(a_frame_of_the_time_before_is_still_known)
+{
+    ck_assert_str_eq(DRAIN_ONE("1152921504606846975", "0", "n 1 "), "1");
+    ck_assert_str_eq(CALL("FCALL", "dyn_drain", "4", "dyn:{col}:drain:0a:frames:3", FRAMES, BUCKET,
+                          BUCKET_2, "1152921504606846975", "240", "60", "0", "n 1 ", "0", "n 1 "),
+                     "0");
+    ck_assert_str_eq(CALL("HGET", BUCKET, "n"), "1");
+    ck_assert_str_eq(CALL("EXISTS", BUCKET_2), "0");
+    ck_assert_str_eq(CALL("FCALL", "dyn_drain", "4", FRAMES, FRAMES_BEFORE, BUCKET, BUCKET_2, "78",
+                          "240", "60", "0", "n 1 ", "0", "n 4 "),
+                     "1");
+    ck_assert_str_eq(CALL("HGET", BUCKET, "n"), "2");
+    ck_assert_str_eq(CALL("HGET", BUCKET_2, "n"), "4");
+}
+END_TEST
+
+START_TEST(a_drains_arguments_are_checked_before_anything_is_written)
+{
+    starts(CALL("FCALL", "dyn_drain", "1", FRAMES, "1", "240", "60"), "ERR");
+    starts(CALL("FCALL", "dyn_drain", "3", FRAMES, FRAMES_BEFORE, BUCKET, "1", "240", "60"), "ERR");
+    starts(DRAIN_ONE("x", "0", "n 1 "), "ERR");
+    starts(DRAIN_ONE("1", "-1", "n 1 "), "ERR");
+    starts(DRAIN_ONE("1", "", "n 1 "), "ERR");
+    ck_assert_str_eq(CALL("EXISTS", FRAMES, BUCKET), "0");
+    (void)CALL("CONFIG", "SET", "maxmemory", "1");
+    starts(DRAIN_ONE("1", "0", "n 1 "), "OOM"); /* to be sent again, or told lost */
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("functions");
@@ -339,6 +392,9 @@ int main(void)
     tcase_add_test(tests, a_full_server_is_trimmed_by_the_leaders_ticks);
     tcase_add_test(tests, an_end_without_action_writes_the_journal_alone);
     tcase_add_test(tests, members_beat_and_sweep_those_that_are_gone);
+    tcase_add_test(tests, a_frame_is_counted_once_and_its_losses_each_time);
+    tcase_add_test(tests, a_frame_of_the_time_before_is_still_known);
+    tcase_add_test(tests, a_drains_arguments_are_checked_before_anything_is_written);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
