@@ -227,6 +227,11 @@ struct config_controller {
     struct config_options policy; /* the same values with their origins, for `check` */
 };
 
+#define CONFIG_RUNG_TEXT (DYN_NAME_MAX + 16)
+/** A number of resources for people: "4", "rediscloud:250", or "more than rediscloud:50000". */
+const char *config_rung_text(const struct config_controller *controller, int32_t rung,
+                             char out[static CONFIG_RUNG_TEXT]);
+
 struct config_app {
     const char *name; /* heroku_app_name */
     struct config_origin origin;

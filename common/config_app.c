@@ -159,7 +159,17 @@ static dyn_err account_read(struct config_loader *loader, const struct config_no
 
 /* ---- the app ---- */
 
-/* Two controllers of one process type would set it in turns, for ever. */
+static bool scales_the_same(const struct config_controller *a, const struct config_controller *b)
+{
+    bool same = strcmp(a->process_type, b->process_type) == 0;
+
+    if (a->plans == NULL || b->plans == NULL) {
+        return same && a->plans == NULL && b->plans == NULL;
+    }
+    return same && (a->addon == NULL || b->addon == NULL || strcmp(a->addon, b->addon) == 0);
+}
+
+/* Two controllers of one process type or add-on would set it in turns, for ever. */
 static dyn_err controller_unique(struct config_loader *loader, const struct config_node *node,
                                  const struct config_app *app,
                                  const struct config_controller *controller)
@@ -173,7 +183,13 @@ static dyn_err controller_unique(struct config_loader *loader, const struct conf
                                  "app (first on line %d)",
                                  controller->name, other->origin.line);
         }
-        if (strcmp(other->process_type, controller->process_type) == 0) {
+        if (scales_the_same(other, controller) && controller->plans != NULL) {
+            return config_refuse_at(loader->error, node->file, node->line, node->column, "addon",
+                                    "found %s, whose plan controller \"%s\" scales already, "
+                                    "expected the names of two add-ons",
+                                    controller->process_type, other->name);
+        }
+        if (scales_the_same(other, controller)) {
             return config_refuse_at(loader->error, node->file, node->line, node->column,
                                     "process_type",
                                     "found %s, which controller \"%s\" scales already, expected "

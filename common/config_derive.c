@@ -111,6 +111,8 @@ static uint64_t input_hash(const struct config_input *in)
     hash = hash_number(hash, in->on_outage);
     hash = hash_number(hash, in->fallback);
     hash = hash_number(hash, in->per_resource);
+    hash = hash_number(hash, in->measure);
+    hash = hash_number(hash, in->threshold_percent);
     if (in->conversion == CONFIG_TARGET) {
         hash = hash_number(hash_text(hash, "target"), in->target);
         hash = hash_number(hash, in->tolerance);
@@ -123,6 +125,18 @@ static uint64_t input_hash(const struct config_input *in)
     return hash;
 }
 
+/* The names alone say which rung is which; sizes say which is asked for. */
+static uint64_t ladder_hash(uint64_t seed, const struct plan_table *plans, bool sizes)
+{
+    for (int32_t i = 0; plans != NULL && i < plans->count; i++) {
+        seed = hash_text(seed, plans->plans[i].name);
+        for (int m = 0; sizes && m < PLAN_MEASURES; m++) {
+            seed = hash_number(seed, plans->plans[i].holds[m]);
+        }
+    }
+    return seed;
+}
+
 static uint64_t controller_hash(const struct config_controller *controller)
 {
     uint64_t hash = hash_text(DYN_HASH_SEED, controller->name);
@@ -131,6 +145,7 @@ static uint64_t controller_hash(const struct config_controller *controller)
     hash = hash_text(hash, controller->type->name);
     hash = hash_options(hash, &controller->options);
     hash = hash_text(hash, controller->process_type);
+    hash = ladder_hash(hash, controller->plans, true);
     hash = hash_number(hash, controller->min_resource);
     hash = hash_number(hash, controller->max_resource);
     hash = hash_number(hash, controller->mode);
@@ -167,7 +182,9 @@ static void app_derive(struct config *config, struct config_app *app)
     for (size_t i = 0; i < app->controllers_count; i++) {
         struct config_controller *controller = &app->controllers[i];
 
-        controller->id = hash_text(hash_text(DYN_HASH_SEED, app->name), controller->name);
+        controller->id =
+            ladder_hash(hash_text(hash_text(DYN_HASH_SEED, app->name), controller->name),
+                        controller->plans, false);
         controller->running_series = running_series_of(app, controller);
         for (size_t k = 0; k < controller->inputs_count; k++) {
             struct config_input *in = &controller->inputs[k];

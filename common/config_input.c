@@ -39,8 +39,7 @@ static dyn_err outage_read(struct config_loader *loader, const struct config_nod
         return config_refuse_value(loader, on_outage, map,
                                    "found fallback without a number, expected also fallback: N");
     }
-    out->fallback = (int32_t)fallback->as.i;
-    return DYN_OK;
+    return config_rung_read(loader, map, fallback, out->plans, &out->fallback);
 }
 
 static dyn_err gap_refuse(struct config_loader *loader, const struct config_node *map,
@@ -123,18 +122,29 @@ static dyn_err per_resource_read(struct config_loader *loader, const struct conf
 }
 
 static dyn_err input_keys_check(struct config_loader *loader, const struct config_node *map,
+                                const struct config_controller *controller,
                                 const struct config_type *type)
 {
     const struct config_field ratio[] = {per_resource_field(type), {.key = NULL}};
-    const struct config_field *const tables[] = {config_keys_input, config_policy_input,
-                                                 type->fields, ratio, config_keys_conversion};
-    dyn_err err = config_keys_check(loader, map, tables, 5);
+    const struct config_field *const tables[] = {
+        config_keys_input, config_policy_input, type->fields,
+        controller->plans != NULL ? config_keys_plan_input : ratio, config_keys_conversion};
+    const struct config_node *written =
+        ratio[0].key != NULL ? config_node_find(map, &ratio[0]) : NULL;
+    dyn_err err;
 
+    if (written != NULL && controller->plans != NULL) {
+        return config_refuse_key(loader, written,
+                                 "found a ratio where plans are scaled, expected none: the table "
+                                 "of plans says what each holds");
+    }
+    err = config_keys_check(loader, map, tables, 5);
     return err != DYN_OK ? err : config_built_check(loader, map, type);
 }
 
 static dyn_err input_read(struct config_loader *loader, const struct config_node *map,
-                          const struct config_levels *above, struct config_input *out)
+                          const struct config_levels *above,
+                          const struct config_controller *controller, struct config_input *out)
 {
     struct config_levels levels = *above;
     struct config_value values[INPUT_POLICIES_MAX];
@@ -143,7 +153,7 @@ static dyn_err input_read(struct config_loader *loader, const struct config_node
 
     DYN_ASSERT(count <= INPUT_POLICIES_MAX);
     if (err == DYN_OK) {
-        err = input_keys_check(loader, map, out->type);
+        err = input_keys_check(loader, map, controller, out->type);
     }
     if (err == DYN_OK) {
         err = config_name_read(loader, map, &out->name);
@@ -157,7 +167,9 @@ static dyn_err input_read(struct config_loader *loader, const struct config_node
     if (err == DYN_OK) {
         err = config_conversion_read(loader, map, out);
     }
-    if (err == DYN_OK && out->conversion == CONFIG_PER_RESOURCE) {
+    if (err == DYN_OK && controller->plans != NULL) {
+        err = config_plans_input_read(loader, map, controller, out);
+    } else if (err == DYN_OK && out->conversion == CONFIG_PER_RESOURCE) {
         err = per_resource_read(loader, map, out);
     }
     levels.maps[CONFIG_LEVEL_INPUT] = map;
@@ -197,7 +209,7 @@ dyn_err config_inputs_read(struct config_loader *loader, const struct config_nod
     for (const struct config_node *node = list->first; node != NULL; node = node->next) {
         struct config_input *in = &out->inputs[out->inputs_count];
 
-        err = input_read(loader, node, levels, in);
+        err = input_read(loader, node, levels, out, in);
         if (err == DYN_OK) {
             err = config_conversion_check(loader, node, in, out);
         }

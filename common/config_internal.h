@@ -138,6 +138,8 @@ extern const struct config_field config_policy_app[];
 extern const struct config_field config_policy_controller[];
 extern const struct config_field config_policy_input[];
 
+extern const struct config_field config_keys_plan_input[]; /* inputs of controllers of plans */
+
 const char *config_kind_section(enum config_kind kind); /* "input_plugins", ... */
 size_t config_fields_count(const struct config_field *fields);
 
@@ -153,6 +155,8 @@ struct config_owned {
     size_t warnings_more;
 };
 
+#define CONFIG_PLAN_KINDS 2 /* types of controllers that scale plans */
+
 struct config_loader {
     struct config_owned *owned;
     struct config_arena *arena; /* the configuration's */
@@ -163,7 +167,8 @@ struct config_loader {
     size_t files;                /* included so far */
     bool lean;                   /* config_load_lean() */
     int64_t version;
-    const struct config_node *defaults;          /* of the main file, or NULL */
+    const struct plan_table *plans[CONFIG_PLAN_KINDS]; /* the file's own; NULL: as built in */
+    const struct config_node *defaults;                /* of the main file, or NULL */
     const struct config_node **account_defaults; /* beside config.accounts; entries may be NULL */
 };
 
@@ -276,6 +281,29 @@ dyn_err config_conversion_check(struct config_loader *loader, const struct confi
 /** The map under `key`, NULL when absent or empty. */
 dyn_err config_map_get(struct config_loader *loader, const struct config_node *parent,
                        const char *key, const struct config_node **out);
+
+/* ---- config_plans.c ---- */
+
+/** The keys of one plan of a kind's table; kind < CONFIG_PLAN_KINDS. */
+const struct config_field *config_plan_keys(size_t kind);
+/** The section `plans` of a fleet's file. */
+dyn_err config_plans_read(struct config_loader *loader, const struct config_node *root);
+/** The plans that a controller scales; NULL stays where it scales dynos. */
+dyn_err config_plans_choose(struct config_loader *loader, const struct config_node *map,
+                            struct config_controller *out);
+/** What differs from dynos in the policies of a controller of plans, in `values` and `out`. */
+dyn_err config_plans_policies_read(struct config_loader *loader, const struct config_node *map,
+                                   struct config_value *values, struct config_controller *out);
+/** How an input of such a controller turns values into plans. */
+dyn_err config_plans_input_read(struct config_loader *loader, const struct config_node *map,
+                                const struct config_controller *controller,
+                                struct config_input *out);
+/** A CONFIG_RUNG as a number: of dynos, or the rung of a plan. */
+dyn_err config_rung_read(struct config_loader *loader, const struct config_node *map,
+                         const struct config_value *value, const struct plan_table *plans,
+                         int32_t *out);
+const char *config_measure_text(const struct config_controller *controller,
+                                enum plan_measure measure);
 
 /* ---- config_lease.c ---- */
 

@@ -279,6 +279,9 @@ static dyn_err fleet_read(struct config_loader *loader, const struct config_node
         err = config_policies_check(loader, loader->defaults);
     }
     if (err == DYN_OK) {
+        err = config_plans_read(loader, root);
+    }
+    if (err == DYN_OK) {
         err = accounts_read(loader, root);
     }
     if (err == DYN_OK) {

@@ -260,21 +260,24 @@ static dyn_err range_read(struct config_loader *loader, const struct config_node
     const struct config_value *min = config_option(&out->policy, "min_resource");
     const struct config_value *max = config_option(&out->policy, "max_resource");
 
-    out->min_resource = (int32_t)strtol(min->as.s, NULL, 10);
-    out->max_resource = (int32_t)strtol(max->as.s, NULL, 10);
-    if (out->min_resource <= out->max_resource) {
-        return DYN_OK;
+    dyn_err err = config_rung_read(loader, map, min, out->plans, &out->min_resource);
+
+    if (err == DYN_OK) {
+        err = config_rung_read(loader, map, max, out->plans, &out->max_resource);
+    }
+    if (err != DYN_OK || out->min_resource <= out->max_resource) {
+        return err;
     }
     if (min->origin.file != NULL) {
         return config_refuse_value(
             loader, min, map,
-            config_arena_printf(loader->arena, "found %d, expected at most max_resource (%d)",
-                                out->min_resource, out->max_resource));
+            config_arena_printf(loader->arena, "found %s, expected at most max_resource (%s)",
+                                min->as.s, max->as.s));
     }
     return config_refuse_value(loader, max, map,
                                config_arena_printf(loader->arena,
-                                                   "found %d, expected at least min_resource (%d)",
-                                                   out->max_resource, out->min_resource));
+                                                   "found %s, expected at least min_resource (%s)",
+                                                   max->as.s, min->as.s));
 }
 
 static dyn_err process_type_check(struct config_loader *loader, const struct config_node *map,
@@ -303,17 +306,23 @@ static dyn_err guards_read(struct config_loader *loader, const struct config_nod
     dyn_err err = config_policies_read(loader, levels, config_policy_controller, values);
 
     out->policy = (struct config_options){values, count};
+    if (err == DYN_OK && out->plans != NULL) {
+        err = config_plans_policies_read(loader, map, values, out);
+    }
     if (err != DYN_OK) {
         return err;
     }
-    out->process_type = config_option(policy, "process_type")->as.s;
+    out->process_type =
+        out->plans != NULL ? out->plans->addon : config_option(policy, "process_type")->as.s;
     out->scale_up_cooldown_ms = config_option(policy, "scale_up_cooldown")->as.i;
     out->scale_down_cooldown_ms = config_option(policy, "scale_down_cooldown")->as.i;
     out->max_step_up = (int32_t)config_option(policy, "max_step_up")->as.i;
     out->max_step_down_percent = config_option(policy, "max_step_down")->as.d;
     out->max_changes_per_hour = (int32_t)config_option(policy, "max_changes_per_hour")->as.i;
     out->manual_hold_ms = config_option(policy, "manual_hold")->as.i;
-    err = process_type_check(loader, map, config_option(policy, "process_type"));
+    if (out->plans == NULL) {
+        err = process_type_check(loader, map, config_option(policy, "process_type"));
+    }
     if (err == DYN_OK) {
         err = range_read(loader, map, out);
     }
@@ -350,6 +359,9 @@ dyn_err config_controller_read(struct config_loader *loader, const struct config
     }
     if (err == DYN_OK) {
         err = config_options_read(loader, out->type->fields, map, "controller", &out->options);
+    }
+    if (err == DYN_OK) {
+        err = config_plans_choose(loader, map, out);
     }
     levels.maps[CONFIG_LEVEL_CONTROLLER] = map;
     if (err == DYN_OK) {

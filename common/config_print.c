@@ -1,5 +1,7 @@
 #include "common/config_internal.h"
 
+#include <math.h>
+
 struct printer {
     FILE *out;
     struct dyn_buf line;
@@ -56,7 +58,8 @@ static void options_print(struct printer *printer, const struct config_options *
     }
 }
 
-static void input_print(struct printer *printer, const struct config_input *in)
+static void input_print(struct printer *printer, const struct config_controller *controller,
+                        const struct config_input *in)
 {
     line_print(printer, &in->origin, "          %s:", in->name);
     line_print(printer, NULL, "            type: %s", in->type->name);
@@ -76,7 +79,34 @@ static void input_print(struct printer *printer, const struct config_input *in)
         line_print(printer, NULL, "            %s: %.10g", in->type->per_resource_key,
                    in->per_resource);
     }
+    if (in->plans != NULL) {
+        line_print(printer, NULL, "            measure: %s",
+                   config_measure_text(controller, in->measure));
+        line_print(printer, NULL, "            max_percentage_threshold: %.10g%%",
+                   in->threshold_percent);
+    }
     options_print(printer, &in->policy, 12);
+}
+
+static void plans_print(struct printer *printer, const struct config_controller *controller)
+{
+    const struct plan_table *plans = controller->plans;
+
+    if (plans == NULL) {
+        return;
+    }
+    line_print(printer, NULL, "        plans:");
+    for (int32_t i = 0; i < plans->count; i++) {
+        (void)dyn_buf_addf(&printer->line, "          %s:", plans->plans[i].name);
+        for (int m = 0; m < PLAN_MEASURES; m++) {
+            if (isfinite(plans->plans[i].holds[m])) {
+                (void)dyn_buf_addf(&printer->line, " %s %.15g",
+                                   config_measure_text(controller, (enum plan_measure)m),
+                                   plans->plans[i].holds[m]);
+            }
+        }
+        line_end(printer, NULL);
+    }
 }
 
 static void app_print(struct printer *printer, const struct config *config,
@@ -94,9 +124,10 @@ static void app_print(struct printer *printer, const struct config *config,
         line_print(printer, NULL, "        type: %s", controller->type->name);
         options_print(printer, &controller->options, 8);
         options_print(printer, &controller->policy, 8);
+        plans_print(printer, controller);
         line_print(printer, NULL, "        inputs:");
         for (size_t k = 0; k < controller->inputs_count; k++) {
-            input_print(printer, &controller->inputs[k]);
+            input_print(printer, controller, &controller->inputs[k]);
         }
     }
 }

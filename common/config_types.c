@@ -34,7 +34,8 @@ static const struct config_field fields_csv[] = {
      .help = "path of the file, first line the columns' names"},
     {.key = "time_column",
      .type = CONFIG_STRING,
-     .help = "name or number of the column that says when; the first unless told, or `row_interval`"},
+     .help =
+         "name or number of the column that says when; the first unless told, or `row_interval`"},
     {.key = "value_column",
      .type = CONFIG_STRING,
      .help = "name or number of the value's column; the second unless told"},
@@ -177,18 +178,11 @@ static const struct config_field fields_new_relic[] = {
     {.key = NULL},
 };
 
-#define FIELD_THRESHOLD                                                                  \
-    {                                                                                    \
-        .key = "max_percentage_threshold", .type = CONFIG_PERCENT, .min = 1, .max = 100, \
-        .fallback = "90", .help = "share of a plan's size that may be used"              \
-    }
-
 static const struct config_field fields_papertrail[] = {
     {.key = "papertrail_api_key",
      .type = CONFIG_SECRET,
      .required = true,
      .help = "Papertrail API token"},
-    FIELD_THRESHOLD,
     FIELD_API_URL,
     FIELD_TIMEOUT,
     FIELD_ALLOW_HTTP,
@@ -204,7 +198,6 @@ static const struct config_field fields_rediscloud[] = {
      .type = CONFIG_SECRET,
      .required = true,
      .help = "New Relic API key"},
-    FIELD_THRESHOLD,
     FIELD_REGION,
     FIELD_API_URL,
     FIELD_TIMEOUT,
@@ -214,7 +207,6 @@ static const struct config_field fields_rediscloud[] = {
 
 static const struct config_field fields_plan_random[] = {
     {.key = "seed", .type = CONFIG_INT, .fallback = "0", .help = "start of the random walk"},
-    FIELD_THRESHOLD,
     {.key = NULL},
 };
 
@@ -423,6 +415,20 @@ static const struct config_type types_source[] = {
 
 /* ---- controllers ---- */
 
+static const struct config_field fields_plans[] = {
+    {.key = "allow_downgrade",
+     .type = CONFIG_BOOL,
+     .fallback = "false",
+     .help = "true: smaller plans are asked for as well, one at a time"},
+    {.key = "addon",
+     .type = CONFIG_STRING,
+     .help = "name or id of the add-on, where the app has several of the service"},
+    {.key = "plans",
+     .type = CONFIG_SECTION,
+     .help = "list of the add-on's plans, in place of the built-in one"},
+    {.key = NULL},
+};
+
 static const struct config_type types_controller[] = {
     {CONFIG_CONTROLLER,
      "dynos",
@@ -435,19 +441,19 @@ static const struct config_type types_controller[] = {
     {CONFIG_CONTROLLER,
      "rediscloud",
      {"RediscloudControllerPlugin"},
-     fields_none,
+     fields_plans,
      NULL,
      0,
      "plan of the rediscloud add-on",
-     true},
+     false},
     {CONFIG_CONTROLLER,
      "papertrail",
      {"PapertrailControllerPlugin"},
-     fields_none,
+     fields_plans,
      NULL,
      0,
      "plan of the papertrail add-on",
-     true},
+     false},
     {.name = NULL},
 };
 

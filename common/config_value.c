@@ -38,8 +38,10 @@ static const char *expected_words(struct config_loader *loader, const struct con
     case CONFIG_BOOL:
         return "true or false";
     case CONFIG_INT:
-    case CONFIG_RUNG:
         return config_arena_printf(loader->arena, "a whole number%s", range);
+    case CONFIG_RUNG:
+        return config_arena_printf(loader->arena, "a whole number%s, or a plan's name in full",
+                                   range);
     case CONFIG_NUMBER:
         return config_arena_printf(loader->arena, "a number%s", range);
     case CONFIG_PERCENT:
@@ -206,9 +208,9 @@ static bool scalar_parse(const struct reading *reading)
     case CONFIG_ENUM:
         return enum_parse(field, reading->text, &out->as.s);
     case CONFIG_RUNG:
-        /* Every ladder that is built is of whole numbers. */
+        /* A plan's name has a colon; whether there is such a plan, its controller knows. */
         out->as.s = reading->text;
-        return int_parse(field, reading->text, &whole);
+        return int_parse(field, reading->text, &whole) || strchr(reading->text, ':') != NULL;
     case CONFIG_STRING:
         out->as.s = reading->text;
         return true;

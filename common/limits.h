@@ -21,6 +21,7 @@
 #define DYN_CONFIG_INPUTS_MAX 32      /* a controller; refused */
 #define DYN_CONFIG_STEPS_MAX 64       /* of an input's table; refused */
 #define DYN_CONFIG_SINKS_MAX 64       /* of a file; refused */
+#define DYN_PLANS_MAX 64              /* of an add-on's table; refused */
 #define DYN_SECRET_MAX 16384          /* bytes of one secret; refused */
 #define DYN_PARTITIONS_MAX 64         /* refused */
 

@@ -43,14 +43,19 @@ const struct plan_table *plan_table_find(const char *addon)
     return NULL;
 }
 
-int32_t plan_rung(const struct plan_table *table, const char *name)
+int32_t plan_rung_of(const struct plan_table *table, struct dyn_str name)
 {
     for (int32_t i = 0; i < table->count; i++) {
-        if (strcmp(table->plans[i].name, name) == 0) {
+        if (dyn_str_is(name, table->plans[i].name)) {
             return i + 1;
         }
     }
     return 0;
+}
+
+int32_t plan_rung(const struct plan_table *table, const char *name)
+{
+    return plan_rung_of(table, dyn_str_from(name));
 }
 
 int32_t plan_rung_for(const struct plan_table *table, enum plan_measure measure,

@@ -1,13 +1,13 @@
 /*
  * plans: the plans of an add-on as rungs of a ladder, and which of them a figure needs. The tables
- * are the original's; vendors rename plans and change sizes.
+ * are the original's; vendors rename plans and change sizes, so the configuration may have others.
  *
  * Rungs count from 1, in the order of the table, which is that of price and of every size.
  */
 #ifndef DYN_COMMON_PLANS_H
 #define DYN_COMMON_PLANS_H
 
-#include "common/err.h"
+#include "common/str.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -33,6 +33,7 @@ struct plan_table {
 const struct plan_table *plan_table_find(const char *addon);
 /** The rung of a plan's full name; 0: it is not in the table. */
 int32_t plan_rung(const struct plan_table *table, const char *name);
+int32_t plan_rung_of(const struct plan_table *table, struct dyn_str name);
 
 /**
  * The lowest rung of which `threshold_percent` is more than `value`. Where there is none, the

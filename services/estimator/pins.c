@@ -1,10 +1,16 @@
 #include "estimator/pins.h"
 
+/* A number for a whole app is one of dynos, and no rung of a ladder of plans. */
 static bool pins_named(const struct config_app *app, const struct config_controller *controller,
                        const struct command *command)
 {
-    return dyn_str_is(command->app, app->name) &&
-           (command->controller.len == 0 || dyn_str_is(command->controller, controller->name));
+    if (!dyn_str_is(command->app, app->name)) {
+        return false;
+    }
+    if (command->controller.len == 0) {
+        return command->verb == COMMAND_UNPIN || controller->plans == NULL;
+    }
+    return dyn_str_is(command->controller, controller->name);
 }
 
 static void pins_sweep(struct pins *pins, int64_t wall_ms)

@@ -47,6 +47,23 @@ START_TEST(a_pin_stands_in_its_partitions_tick_until_its_time)
 }
 END_TEST
 
+START_TEST(a_number_for_an_app_is_not_meant_for_its_plans)
+{
+    controllers[1].plans = plan_table_find("rediscloud");
+    ck_assert_int_eq(command(COMMAND_PIN, "shop", "", 3, INT64_MAX), DYN_OK);
+    pins_fill(&pins, 0, 1, &tick);
+    ck_assert_uint_eq(tick.pins_count, 1);
+    ck_assert_uint_eq(tick.pins[0].controller, 1);
+    ck_assert_int_eq(command(COMMAND_PIN, "shop", "workers", 4, INT64_MAX), DYN_OK);
+    pins_fill(&pins, 0, 1, &tick);
+    ck_assert_uint_eq(tick.pins_count, 2);
+    ck_assert_int_eq(command(COMMAND_UNPIN, "shop", "", 0, 0), DYN_OK);
+    pins_fill(&pins, 0, 1, &tick);
+    ck_assert_uint_eq(tick.pins_count, 0);
+    controllers[1].plans = NULL;
+}
+END_TEST
+
 START_TEST(a_newer_pin_replaces_and_an_unpin_removes)
 {
     ck_assert_int_eq(command(COMMAND_PIN, "shop", "", 3, INT64_MAX), DYN_OK);
@@ -113,6 +130,7 @@ int main(void)
     TCase *tests = tcase_create("pins");
     tcase_add_checked_fixture(tests, setup, NULL);
     tcase_add_test(tests, a_pin_stands_in_its_partitions_tick_until_its_time);
+    tcase_add_test(tests, a_number_for_an_app_is_not_meant_for_its_plans);
     tcase_add_test(tests, a_newer_pin_replaces_and_an_unpin_removes);
     tcase_add_test(tests, a_partition_has_so_many_pins_and_no_more);
     tcase_add_test(tests, what_cannot_be_pinned_is_refused);
