@@ -230,7 +230,9 @@ enum guard {
     GUARD_IN_FLIGHT,    /* a request is under way */
     GUARD_JOURNAL,      /* an intent of before cannot be settled, or Redis cannot record one */
     GUARD_PAUSED,
-    GUARD_DISABLED, /* heroku_api_key cannot be had */
+    GUARD_DISABLED,     /* heroku_api_key cannot be had */
+    GUARD_PROVISIONING, /* of a plan: a change of the add-on is under way */
+    GUARD_DOWNGRADE,    /* of a plan: a smaller one needs allow_downgrade */
     GUARD_COUNT
 };
 const char *guard_text(enum guard guard);  /* "down_cooldown" */

@@ -93,7 +93,8 @@ static const struct guard_entry guards[GUARD_COUNT] = {
     [GUARD_ACCOUNT] = {"account",
                        "The Heroku account cannot be used (401, 402 or suspended). Check "
                        "`heroku_api_key` and the account's billing."},
-    [GUARD_CONTROLLER] = {"controller", "Heroku answers 403 or 404 for this app or process type. "
+    [GUARD_CONTROLLER] = {"controller", "Heroku answers 403 or 404 for this app, process type or "
+                                        "add-on, or it cannot be told what runs. "
                                         "Check its name and what the key may do; it is tried "
                                         "again every 10 minutes."},
     [GUARD_LIMIT] = {"limit",
@@ -109,6 +110,12 @@ static const struct guard_entry guards[GUARD_COUNT] = {
     [GUARD_DISABLED] = {"disabled",
                         "Its `heroku_api_key` cannot be had. Check the environment or the "
                         "file that holds it."},
+    [GUARD_PROVISIONING] = {"provisioning",
+                            "The add-on is being changed to another plan: no further change "
+                            "before that is done."},
+    [GUARD_DOWNGRADE] = {"downgrade", "A smaller plan would do, but is not asked for: a smaller "
+                                      "one may drop data. Set `allow_downgrade: true` to have it "
+                                      "done."},
 };
 
 const char *guard_text(enum guard guard)

@@ -5,11 +5,12 @@
 #define SIM_TOKENS 4500 /* what Heroku tells an account that has used none */
 #define SIM_TICK_MS 1000
 
-/* What runs of an app: a place for each of its controllers' process types. */
+/* What runs of an app, by controller: dynos, or the rung of an add-on's plan; and both as Heroku
+ * tells them. */
 struct sim_app {
+    int32_t runs[DYN_CONFIG_CONTROLLERS_MAX];
     struct act_formation formations[DYN_CONFIG_CONTROLLERS_MAX];
-    size_t of[DYN_CONFIG_CONTROLLERS_MAX]; /* from controller to formation */
-    size_t count;
+    struct act_addon addons[DYN_CONFIG_CONTROLLERS_MAX];
 };
 
 /* An effect that is owed an answer; effects must not call the core themselves. */
@@ -38,16 +39,8 @@ static void sim_app_fill(struct sim_app *app, const struct config_app *config, i
 {
     for (size_t c = 0; c < config->controllers_count; c++) {
         const struct config_controller *controller = &config->controllers[c];
-        struct dyn_str type = dyn_str_from(controller->process_type);
-        size_t at = 0;
-        while (at < app->count && !dyn_str_eq(app->formations[at].type, type)) {
-            at++;
-        }
-        app->of[c] = at;
-        if (at == app->count) {
-            int32_t quantity = start > 0 ? start : controller->min_resource;
-            app->formations[app->count++] = (struct act_formation){type, quantity};
-        }
+        bool given = start > 0 && controller->plans == NULL;
+        app->runs[c] = given ? start : controller->min_resource;
     }
 }
 
@@ -62,22 +55,66 @@ static size_t sim_app_index(const struct sim_heroku *heroku, const char *name)
     return index;
 }
 
-static void sim_write(struct sim_heroku *heroku, const struct act_request *request)
+static struct act_addon sim_addon(const struct config_controller *controller, int32_t rung)
 {
-    size_t a = sim_app_index(heroku, request->app);
+    return (struct act_addon){
+        .service = dyn_str_from(controller->process_type),
+        .id = dyn_str_from(controller->name),
+        .name = dyn_str_from(controller->addon != NULL ? controller->addon : controller->name),
+        .plan = dyn_str_from(controller->plans->plans[rung - 1].name),
+    };
+}
+
+static void sim_read(struct sim_heroku *heroku, size_t a, struct act_answer *out)
+{
     const struct config_app *config = &heroku->options.config->apps[a];
     struct sim_app *app = &heroku->apps[a];
     for (size_t c = 0; c < config->controllers_count; c++) {
-        if (strcmp(config->controllers[c].process_type, request->process_type) != 0) {
-            continue;
+        const struct config_controller *controller = &config->controllers[c];
+        if (controller->plans != NULL) {
+            app->addons[out->addons_count++] = sim_addon(controller, app->runs[c]);
+        } else {
+            app->formations[out->formations_count++] =
+                (struct act_formation){dyn_str_from(controller->process_type), app->runs[c]};
         }
-        struct act_formation *formation = &app->formations[app->of[c]];
-        struct sim_change change = {a, c, formation->quantity, request->quantity};
-        formation->quantity = request->quantity;
-        if (change.from != change.to) {
-            heroku->options.changed(heroku->options.arg, &change);
-        }
-        return;
+    }
+    out->formations = app->formations;
+    out->addons = app->addons;
+}
+
+/* Whether that is the controller that a write is for. */
+static bool sim_is_for(const struct config_controller *controller,
+                       const struct act_request *request)
+{
+    return request->kind == ACT_WRITE_PLAN
+               ? controller->plans != NULL && strcmp(controller->name, request->addon) == 0
+               : controller->plans == NULL &&
+                     strcmp(controller->process_type, request->process_type) == 0;
+}
+
+static void sim_write(struct sim_heroku *heroku, size_t a, const struct act_request *request,
+                      struct act_answer *out)
+{
+    const struct config_app *config = &heroku->options.config->apps[a];
+    struct sim_app *app = &heroku->apps[a];
+    size_t c = 0;
+    while (!sim_is_for(&config->controllers[c], request)) {
+        c++;
+        DYN_ASSERT(c < config->controllers_count);
+    }
+    const struct config_controller *controller = &config->controllers[c];
+    int32_t to = request->kind == ACT_WRITE ? request->quantity
+                                            : plan_rung(controller->plans, request->plan);
+    struct sim_change change = {a, c, app->runs[c], to};
+    app->runs[c] = to;
+    out->quantity = to;
+    if (request->kind == ACT_WRITE_PLAN) {
+        app->addons[0] = sim_addon(controller, to);
+        out->addons = app->addons;
+        out->addons_count = 1;
+    }
+    if (change.from != change.to) {
+        heroku->options.changed(heroku->options.arg, &change);
     }
 }
 
@@ -86,15 +123,13 @@ static struct act_answer sim_answer(struct sim_heroku *heroku, const struct act_
     struct act_answer answer = {
         .class = ACT_OK, .status = 200, .remaining = SIM_TOKENS, .retry_after_ms = -1, .limit = -1};
     switch (request->kind) {
-    case ACT_READ_FORMATION: {
-        const struct sim_app *app = &heroku->apps[sim_app_index(heroku, request->app)];
-        answer.formations = app->formations;
-        answer.formations_count = app->count;
+    case ACT_READ_FORMATION:
+    case ACT_READ_ADDONS:
+        sim_read(heroku, sim_app_index(heroku, request->app), &answer);
         break;
-    }
     case ACT_WRITE:
-        sim_write(heroku, request);
-        answer.quantity = request->quantity;
+    case ACT_WRITE_PLAN:
+        sim_write(heroku, sim_app_index(heroku, request->app), request, &answer);
         break;
     case ACT_READ_ACCOUNT:
         answer.identity = dyn_str_from(heroku->options.config->accounts[request->account].name);
@@ -255,6 +290,5 @@ void sim_heroku_tick(struct sim_heroku *heroku, int64_t now_ms)
 
 int32_t sim_heroku_runs(const struct sim_heroku *heroku, size_t app, size_t controller)
 {
-    const struct sim_app *model = &heroku->apps[app];
-    return model->formations[model->of[controller]].quantity;
+    return heroku->apps[app].runs[controller];
 }

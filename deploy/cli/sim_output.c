@@ -44,13 +44,18 @@ static void sim_print_controller(const struct sim *sim, const struct sim_control
     }
     fprintf(out, "  %-14s %" PRIu64 " (%" PRIu64 " up, %" PRIu64 " down)\n", "changes",
             controller->ups + controller->downs, controller->ups, controller->downs);
-    fprintf(out, "  %-14s %.1f\n", "dyno-hours", (double)controller->dyno_ms / HOUR_MS);
-    sim_print_fixed(sim, controller, "highest target", controller->peak_target, out);
-    sim_print_fixed(sim, controller, "max_resource", controller->config->max_resource, out);
+    if (controller->config->plans == NULL) {
+        fprintf(out, "  %-14s %.1f\n", "dyno-hours", (double)controller->dyno_ms / HOUR_MS);
+        sim_print_fixed(sim, controller, "highest target", controller->peak_target, out);
+        sim_print_fixed(sim, controller, "max_resource", controller->config->max_resource, out);
+    }
     sim_print_minutes(sim, "below demand", controller->below_ms, out);
     sim_print_minutes(sim, "at maximum", controller->at_max_ms, out);
-    fprintf(out, "  %-14s %d running, target %d\n", "peak", controller->peak_runs,
-            controller->peak_target);
+    char runs[CONFIG_RUNG_TEXT];
+    char target[CONFIG_RUNG_TEXT];
+    fprintf(out, "  %-14s %s running, target %s\n", "peak",
+            config_rung_text(controller->config, controller->peak_runs, runs),
+            config_rung_text(controller->config, controller->peak_target, target));
 }
 
 void sim_print_summary(const struct sim *sim, FILE *out)

@@ -57,7 +57,7 @@ static void on_send(void *arg, const struct act_request *request)
     int64_t deadline = accounts_deadline_ms(actuator->accounts, request->account);
     int64_t soon = dyn_clock_boot_ms() + WRITE_WAIT_MS;
     actuator->requests->value++;
-    if (request->kind == ACT_WRITE) {
+    if (act_is_write(request->kind)) {
         actuator->writes->value++;
     }
     heroku_send(actuator->heroku, config->heroku_api_url, &config->accounts[request->account],
@@ -85,17 +85,37 @@ static void on_begin(void *arg, uint64_t token, size_t account, const char *app,
     }
 }
 
+static const struct config_controller *controller_of(const struct config *config, uint64_t id)
+{
+    for (size_t i = 0; i < config->apps_count; i++) {
+        for (size_t j = 0; j < config->apps[i].controllers_count; j++) {
+            if (config->apps[i].controllers[j].id == id) {
+                return &config->apps[i].controllers[j];
+            }
+        }
+    }
+    return NULL;
+}
+
 static void action_log(struct actuator *actuator, const struct action *action)
 {
+    static const struct config_controller gone = {.plans = NULL};
+    const struct config_controller *controller =
+        controller_of(actuator->config, action->controller);
+    const struct config_controller *known = controller != NULL ? controller : &gone;
+    char from[CONFIG_RUNG_TEXT];
+    char to[CONFIG_RUNG_TEXT];
+    char target[CONFIG_RUNG_TEXT];
     char words[200];
     dyn_str_copy(words, sizeof words, action->words);
     bool done = action->outcome == ACTION_DONE || action->outcome == ACTION_SHADOW;
     dyn_log(done ? DYN_LOG_INFO : DYN_LOG_WARN, "action",
             "app=" DYN_STR_FMT " controller=" DYN_STR_FMT
-            " from=%d to=%d target=%d outcome=%s status=%d request_id=\"" DYN_STR_FMT "\" msg=%s",
-            DYN_STR_ARG(action->app), DYN_STR_ARG(action->name), (int)action->from, (int)action->to,
-            (int)action->target, action_outcome_text(action->outcome), (int)action->http_status,
-            DYN_STR_ARG(action->request_id), dyn_log_quoted(words));
+            " from=%s to=%s target=%s outcome=%s status=%d request_id=\"" DYN_STR_FMT "\" msg=%s",
+            DYN_STR_ARG(action->app), DYN_STR_ARG(action->name),
+            config_rung_text(known, action->from, from), config_rung_text(known, action->to, to),
+            config_rung_text(known, action->target, target), action_outcome_text(action->outcome),
+            (int)action->http_status, DYN_STR_ARG(action->request_id), dyn_log_quoted(words));
     actuator->refused->value += action->outcome == ACTION_REFUSED;
     actuator->failed->value += action->outcome == ACTION_FAILED;
 }

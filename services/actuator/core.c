@@ -33,6 +33,7 @@ static void ctl_init(struct act_ctl *ctl, const struct config_controller *config
         .retry_at = ACT_NEVER,
         .journal_at = ACT_NEVER,
         .blocked_until = ACT_NEVER,
+        .refused_until = ACT_NEVER,
         .pause_until_wall = INT64_MIN,
         .shadow_told = -1,
         .guard = GUARD_NO_READING,
@@ -53,7 +54,6 @@ static void app_init(struct act_app *app, const struct config_app *config, size_
         .config = config,
         .first = first,
         .count = config->controllers_count,
-        .read_at = ACT_NEVER,
         .maintenance_at = ACT_NEVER,
         .retry_at = ACT_NEVER,
         .blocked_until = ACT_NEVER,
@@ -61,6 +61,10 @@ static void app_init(struct act_app *app, const struct config_app *config, size_
         .limit_until = ACT_NEVER,
         .pause_until_wall = INT64_MIN,
     };
+    for (size_t i = 0; i < ACT_SCALES; i++) {
+        app->readings[i] = (struct act_reading){
+            .read_at = ACT_NEVER, .retry_at = ACT_NEVER, .blocked_until = ACT_NEVER};
+    }
 }
 
 static void account_init(struct act_core *core, size_t index)
@@ -224,6 +228,18 @@ int32_t act_changes_count(const struct act_ctl *ctl, int64_t now)
     return count;
 }
 
+void act_app_stale(struct act_app *app)
+{
+    for (size_t i = 0; i < ACT_SCALES; i++) {
+        app->readings[i].stale = true;
+    }
+}
+
+struct act_reading *act_ctl_reading(struct act_core *core, const struct act_ctl *ctl)
+{
+    return &core->apps[ctl->app].readings[act_ctl_scale(ctl)];
+}
+
 bool act_can_ask(const struct act_core *core, const struct act_account *account)
 {
     return !core->draining && account->led && account->loaded && !account->key_missing;
@@ -293,7 +309,7 @@ void act_lead(struct act_core *core, size_t account, uint64_t epoch,
         if (app->config->account != account) {
             continue;
         }
-        app->stale = true;
+        act_app_stale(app);
         for (size_t j = app->first; j < app->first + app->count; j++) {
             core->ctls[j].open = false;
             core->ctls[j].human.confirmed = -1;
@@ -423,10 +439,11 @@ void act_command(struct act_core *core, const struct command *command, struct ac
 static dyn_err target_refuse(struct act_core *core, struct act_ctl *ctl,
                              const struct target *target)
 {
-    char text[160];
-    (void)snprintf(text, sizeof text,
-                   "a target of %d was ignored: it must lie within 1 and max_resource (%d)",
-                   (int)target->rung, (int)ctl->config->max_resource);
+    char max[CONFIG_RUNG_TEXT];
+    char text[160 + CONFIG_RUNG_TEXT];
+    (void)snprintf(
+        text, sizeof text, "a target of %d was ignored: it must lie within 1 and max_resource (%s)",
+        (int)target->rung, config_rung_text(ctl->config, ctl->config->max_resource, max));
     act_tell(core, ctl, &ctl->told, TOLD_TARGET, true, "target_refused", text);
     return DYN_REFUSED;
 }
@@ -523,7 +540,7 @@ size_t act_writing(const struct act_core *core, size_t account)
     size_t count = 0;
     for (size_t i = 0; i < core->flights_count; i++) {
         const struct act_flight *flight = &core->flights[i];
-        count += flight->token != 0 && flight->account == account && flight->kind == ACT_WRITE;
+        count += flight->token != 0 && flight->account == account && act_is_write(flight->kind);
     }
     return count;
 }
@@ -532,7 +549,7 @@ size_t act_write_account(const struct act_core *core, uint64_t token)
 {
     for (size_t i = 0; i < core->flights_count; i++) {
         const struct act_flight *flight = &core->flights[i];
-        if (flight->token == token && flight->kind == ACT_WRITE && flight->account != ACT_NONE) {
+        if (flight->token == token && act_is_write(flight->kind) && flight->account != ACT_NONE) {
             const struct act_account *account = &core->accounts[flight->account];
             bool ours = account->led && account->clear && account->epoch == flight->intent.epoch;
             return ours ? flight->account : ACT_NONE;

@@ -14,6 +14,13 @@
  * recorded, the reading is fresh, and no guard (guards.h) stands against it. It never equals what
  * runs, never goes below what a raise_only target lets fall, and never leaves 1..max_resource.
  *
+ * Quantities are rungs: of dynos their number, of an add-on's plans the place in the table. What
+ * runs is told by two readings of an app, one of its process types and one of its add-ons, each
+ * asked for only where a controller needs it; all else holds for both alike. Of plans, further: a
+ * change that Heroku has taken but not finished (202, `provisioning`) is done to the journal, and
+ * nothing is asked of that add-on before a reading says that it is over; a fall is one rung, and
+ * needs allow_downgrade.
+ *
  * Ownership: the configuration is borrowed until act_core_free() or until act_core_reload() took
  * another one. Everything handed to an event is copied; what an effect gets lives during its call.
  * Memory: nothing is allocated but in act_core_new() and act_core_reload(). Threads: one.
@@ -26,6 +33,7 @@
 
 #define ACT_RUNNING_MS 60000      /* what runs is told that often */
 #define ACT_READ_PERIOD_MS 60000  /* an app is read that often at most, but before each change */
+#define ACT_UNFINISHED_MS 15000   /* ... while a change of plan under way holds the next one */
 #define ACT_FRESH_MS 10000        /* a change rests on a reading at most that old */
 #define ACT_MARK_MAX_AGE_MS 30000 /* a fall needs a mark at most that old */
 #define ACT_BEGIN_MAX_AGE_MS 5000 /* a recorded intent that is older is not acted upon */
@@ -50,15 +58,24 @@ enum act_request_kind {
     ACT_READ_ACCOUNT,       /* GET /account: whose key it is */
     ACT_READ_LIMITS,        /* GET /account/rate-limits: costs nothing */
     ACT_WRITE,              /* PATCH /apps/APP/formation/TYPE with an absolute quantity */
+    ACT_READ_ADDONS,        /* GET /apps/APP/addons: their plans */
+    ACT_WRITE_PLAN,         /* PATCH /apps/APP/addons/ADDON with a plan */
 };
+
+static inline bool act_is_write(enum act_request_kind kind)
+{
+    return kind == ACT_WRITE || kind == ACT_WRITE_PLAN;
+}
 
 struct act_request {
     enum act_request_kind kind;
     uint64_t token;           /* to be given back with the answer */
     size_t account;           /* index into config->accounts */
     const char *app;          /* NULL for what concerns an account */
-    const char *process_type; /* ACT_WRITE; else NULL */
+    const char *process_type; /* ACT_WRITE; of ACT_WRITE_PLAN the add-on's service; else NULL */
     int32_t quantity;         /* ACT_WRITE; 1..DYN_QUANTITY_MAX */
+    const char *addon;        /* ACT_WRITE_PLAN: its id */
+    const char *plan;         /* ACT_WRITE_PLAN: its name in full */
 };
 
 /** What an answer means to the core; heroku.c makes it from status and error id. */
@@ -79,6 +96,15 @@ struct act_formation {
     int32_t quantity; /* 0.. */
 };
 
+struct act_addon {
+    struct dyn_str service; /* "rediscloud" */
+    struct dyn_str id;
+    struct dyn_str name;
+    struct dyn_str plan; /* "rediscloud:100" */
+    bool provisioning;   /* a change of it is under way */
+    bool leaving;        /* it is being removed */
+};
+
 struct act_answer {
     enum act_class class;
     int32_t status;         /* 0: no answer */
@@ -90,6 +116,8 @@ struct act_answer {
     /* By kind of request, for ACT_OK: */
     const struct act_formation *formations; /* ACT_READ_FORMATION */
     size_t formations_count;
+    const struct act_addon *addons; /* ACT_READ_ADDONS; ACT_WRITE_PLAN: that one */
+    size_t addons_count;
     int32_t quantity;        /* ACT_WRITE: what Heroku says it is now */
     bool maintenance;        /* ACT_READ_APP */
     struct dyn_str identity; /* ACT_READ_ACCOUNT */

@@ -23,6 +23,7 @@
 #define ACT_RETRY_MAX_MS 60000
 #define ACT_JOURNAL_RETRY_MS 2000
 #define ACT_SETTLE_MARGIN_MS 1000 /* beyond the end of a former holder's last request */
+#define ACT_ADDON_ID_MAX 64
 #define ACT_NONE SIZE_MAX
 
 /* Conditions that are told when they begin and when they are over, one bit each. */
@@ -39,7 +40,14 @@ enum act_told {
     TOLD_IDENTITY = 512,
 };
 
-/* One controller: a process type of an app. Times are boot ms unless they say wall. */
+/* What a controller scales, and which reading tells what runs. */
+enum act_scale {
+    ACT_DYNOS,
+    ACT_PLANS,
+    ACT_SCALES
+};
+
+/* One controller: a process type or an add-on of an app. Times are boot ms unless they say wall. */
 struct act_ctl {
     const struct config_controller *config;
     size_t app;
@@ -51,7 +59,9 @@ struct act_ctl {
 
     int32_t running;    /* -1: unknown */
     int64_t running_at; /* when it was read or confirmed */
-    bool missing;       /* the last reading had no such process type */
+    bool missing;       /* the last reading had no such process type, or no plan that we know */
+    bool provisioning;  /* of plans: the last reading or answer said so */
+    char addon[ACT_ADDON_ID_MAX]; /* of plans: its id, told by the last reading */
     struct act_human human;
     int64_t last_up;
     int64_t last_down;
@@ -65,6 +75,7 @@ struct act_ctl {
     int32_t intent_status; /* what the failed answer said */
 
     int32_t refused; /* a quantity that Heroku refused; until the target changes */
+    int64_t refused_until;
     bool conflicted;
     unsigned attempts;
     int64_t retry_at;
@@ -87,15 +98,22 @@ struct act_ctl {
     char words[ACT_WORDS_MAX]; /* Heroku's own, of what holds it */
 };
 
+struct act_reading {
+    bool stale;      /* what runs must be read again before anything */
+    int64_t read_at; /* when the last good one was asked for; ACT_NEVER */
+    unsigned attempts;
+    int64_t retry_at;
+    int64_t blocked_until;
+};
+
 struct act_app {
     const struct config_app *config;
     size_t first; /* its controllers stand together */
     size_t count;
-    bool flying;            /* one request or journal entry under way, never two */
-    bool stale;             /* what runs must be read again before anything */
-    bool suspect;           /* it was refused in a way that may be the whole account's */
-    int64_t read_at;        /* when the last good reading was asked for; ACT_NEVER */
-    int64_t maintenance_at; /* the same for maintenance */
+    bool flying;  /* one request or journal entry under way, never two */
+    bool suspect; /* it was refused in a way that may be the whole account's */
+    struct act_reading readings[ACT_SCALES];
+    int64_t maintenance_at; /* when the last good word of it was asked for; ACT_NEVER */
     bool maintenance;
     unsigned attempts;
     int64_t retry_at;
@@ -194,6 +212,11 @@ struct act_core {
     struct act_partition partitions[DYN_PARTITIONS_MAX];
 };
 
+static inline enum act_scale act_ctl_scale(const struct act_ctl *ctl)
+{
+    return ctl->config->plans != NULL ? ACT_PLANS : ACT_DYNOS;
+}
+
 /* core.c */
 size_t act_find_ctl(const struct act_core *core, uint64_t id); /* ACT_NONE */
 uint64_t act_random(struct act_core *core);
@@ -202,6 +225,9 @@ struct act_budget *act_account_budget(struct act_core *core, size_t account);
 int64_t act_backoff(struct act_core *core, unsigned attempts);
 void act_changes_add(struct act_ctl *ctl, int64_t now);
 int32_t act_changes_count(const struct act_ctl *ctl, int64_t now);
+/** What runs must be read again before anything. */
+void act_app_stale(struct act_app *app);
+struct act_reading *act_ctl_reading(struct act_core *core, const struct act_ctl *ctl);
 bool act_can_ask(const struct act_core *core, const struct act_account *account);
 struct intent act_intent_make(const struct act_core *core, const struct act_ctl *ctl,
                               struct act_now now);

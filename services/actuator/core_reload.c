@@ -43,6 +43,11 @@ static bool same_app(const struct act_core *next, const struct act_app *to,
                   old->accounts[from->config->account].config->name) == 0;
 }
 
+static const char *addon_of(const struct config_controller *config)
+{
+    return config->addon != NULL ? config->addon : "";
+}
+
 static void move_ctl(struct act_ctl *to, const struct act_ctl *from)
 {
     const struct config_controller *config = to->config;
@@ -51,8 +56,10 @@ static void move_ctl(struct act_ctl *to, const struct act_ctl *from)
     to->config = config;
     to->app = app;
     to->actual_at = ACT_NEVER;
-    if (strcmp(config->process_type, from->config->process_type) != 0) {
+    if (strcmp(config->process_type, from->config->process_type) != 0 ||
+        strcmp(addon_of(config), addon_of(from->config)) != 0) {
         to->running = -1;
+        to->provisioning = false;
         act_human_init(&to->human);
     }
     if (to->target > config->max_resource) {
@@ -87,7 +94,7 @@ static void move_apps(struct act_core *next, const struct act_core *old)
         next->apps[at].first = kept.first;
         next->apps[at].count = kept.count;
         /* New controllers of it have no reading yet. */
-        next->apps[at].stale = true;
+        act_app_stale(&next->apps[at]);
         for (size_t j = from->first; j < from->first + from->count; j++) {
             size_t ctl = act_find_ctl(next, old->ctls[j].config->id);
             if (ctl != ACT_NONE && next->ctls[ctl].app == at) {

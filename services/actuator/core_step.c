@@ -60,10 +60,17 @@ static void flight_send(struct act_core *core, const struct act_flight *flight)
     if (flight->app != ACT_NONE) {
         request.app = core->apps[flight->app].config->name;
     }
-    if (flight->kind == ACT_WRITE) {
+    if (act_is_write(flight->kind)) {
         DYN_ASSERT(flight->intent.to >= 1 && flight->intent.to <= DYN_QUANTITY_MAX);
         request.process_type = core->ctls[flight->ctl].config->process_type;
+    }
+    if (flight->kind == ACT_WRITE) {
         request.quantity = flight->intent.to;
+    } else if (flight->kind == ACT_WRITE_PLAN) {
+        const struct act_ctl *ctl = &core->ctls[flight->ctl];
+        DYN_ASSERT(flight->intent.to <= ctl->config->plans->count);
+        request.addon = ctl->addon;
+        request.plan = ctl->config->plans->plans[flight->intent.to - 1].name;
     }
     core->effects.send(core->effects.arg, &request);
 }
@@ -74,12 +81,13 @@ static void flight_send(struct act_core *core, const struct act_flight *flight)
 static int32_t ctl_ceiling(const struct act_core *core, const struct act_ctl *ctl, int64_t now)
 {
     const struct act_app *app = &core->apps[ctl->app];
-    if (app->limit < 0 || now >= app->limit_until) {
+    if (app->limit < 0 || now >= app->limit_until || act_ctl_scale(ctl) != ACT_DYNOS) {
         return INT32_MAX;
     }
     int32_t left = app->limit - app->others;
     for (size_t i = app->first; i < app->first + app->count; i++) {
-        if (&core->ctls[i] != ctl && core->ctls[i].running > 0) {
+        if (&core->ctls[i] != ctl && act_ctl_scale(&core->ctls[i]) == ACT_DYNOS &&
+            core->ctls[i].running > 0) {
             left -= core->ctls[i].running;
         }
     }
@@ -114,6 +122,8 @@ struct act_verdict act_ctl_judge(const struct act_core *core, const struct act_c
         .manual_until = ctl->human.until,
         .ceiling = ctl_ceiling(core, ctl, now.boot_ms),
         .refused = ctl->refused,
+        .refused_until = ctl->refused_until,
+        .provisioning = ctl->provisioning,
     };
     return act_judge(&facts);
 }
@@ -143,6 +153,8 @@ enum guard act_ctl_blocked(const struct act_core *core, const struct act_ctl *ct
     }
     int64_t blocked =
         app->blocked_until > ctl->blocked_until ? app->blocked_until : ctl->blocked_until;
+    const struct act_reading *reading = &app->readings[act_ctl_scale(ctl)];
+    blocked = reading->blocked_until > blocked ? reading->blocked_until : blocked;
     if (now.boot_ms < blocked) {
         *out_until = blocked;
         return GUARD_CONTROLLER;
@@ -173,14 +185,20 @@ static int64_t app_settle_at(const struct act_core *core, const struct act_app *
     return at;
 }
 
-static bool app_has_open(const struct act_core *core, const struct act_app *app)
+static bool scale_has_open(const struct act_core *core, const struct act_app *app,
+                           enum act_scale scale)
 {
     for (size_t i = app->first; i < app->first + app->count; i++) {
-        if (core->ctls[i].open) {
+        if (core->ctls[i].open && act_ctl_scale(&core->ctls[i]) == scale) {
             return true;
         }
     }
     return false;
+}
+
+static bool app_has_open(const struct act_core *core, const struct act_app *app)
+{
+    return scale_has_open(core, app, ACT_DYNOS) || scale_has_open(core, app, ACT_PLANS);
 }
 
 /* Judge one controller; true when it may write but for the reading, the budget and its turn. */
@@ -188,6 +206,8 @@ static bool ctl_plan(struct act_core *core, struct act_ctl *ctl, struct act_now 
                      struct act_verdict *out)
 {
     const struct act_app *app = &core->apps[ctl->app];
+    const struct act_reading *reading = &app->readings[act_ctl_scale(ctl)];
+    int64_t readable_at = reading->retry_at > app->retry_at ? reading->retry_at : app->retry_at;
     *out = act_ctl_judge(core, ctl, now);
     int64_t until;
     enum guard blocked = act_ctl_blocked(core, ctl, now, &until);
@@ -200,8 +220,8 @@ static bool ctl_plan(struct act_core *core, struct act_ctl *ctl, struct act_now 
         return false;
     }
     if (!out->write) {
-        bool retrying = out->guard == GUARD_NO_READING && now.boot_ms < app->retry_at;
-        ctl_guard(ctl, retrying ? GUARD_RETRY : out->guard, retrying ? app->retry_at : out->until);
+        bool retrying = out->guard == GUARD_NO_READING && now.boot_ms < readable_at;
+        ctl_guard(ctl, retrying ? GUARD_RETRY : out->guard, retrying ? readable_at : out->until);
         return false;
     }
     if (app_has_open(core, app) || now.boot_ms < ctl->journal_at ||
@@ -209,7 +229,7 @@ static bool ctl_plan(struct act_core *core, struct act_ctl *ctl, struct act_now 
         ctl_guard(ctl, GUARD_JOURNAL, 0);
         return false;
     }
-    int64_t retry_at = ctl->retry_at > app->retry_at ? ctl->retry_at : app->retry_at;
+    int64_t retry_at = ctl->retry_at > readable_at ? ctl->retry_at : readable_at;
     if (now.boot_ms < retry_at) {
         ctl_guard(ctl, GUARD_RETRY, retry_at);
         return false;
@@ -218,14 +238,21 @@ static bool ctl_plan(struct act_core *core, struct act_ctl *ctl, struct act_now 
     return !app->flying;
 }
 
-static bool app_is_watched(const struct act_core *core, const struct act_app *app)
+static bool scale_is_watched(const struct act_core *core, const struct act_app *app,
+                             enum act_scale scale)
 {
     for (size_t i = app->first; i < app->first + app->count; i++) {
-        if (core->ctls[i].config->mode != CONFIG_MODE_OFF) {
+        if (core->ctls[i].config->mode != CONFIG_MODE_OFF &&
+            act_ctl_scale(&core->ctls[i]) == scale) {
             return true;
         }
     }
     return false;
+}
+
+static bool app_is_watched(const struct act_core *core, const struct act_app *app)
+{
+    return scale_is_watched(core, app, ACT_DYNOS) || scale_is_watched(core, app, ACT_PLANS);
 }
 
 /* The more urgent of two writes of one app: a rise before a fall, then the relative distance. */
@@ -237,23 +264,58 @@ static bool more_urgent(const struct act_need *a, const struct act_need *b)
     return a->urgency > b->urgency;
 }
 
-/* A reading that nobody waits for but the clock. */
+static enum act_request_kind reading_kind(enum act_scale scale)
+{
+    return scale == ACT_PLANS ? ACT_READ_ADDONS : ACT_READ_FORMATION;
+}
+
+static int64_t reading_period_ms(const struct act_core *core, const struct act_app *app,
+                                 enum act_scale scale)
+{
+    for (size_t i = app->first; i < app->first + app->count; i++) {
+        if (act_ctl_scale(&core->ctls[i]) == scale && core->ctls[i].guard == GUARD_PROVISIONING) {
+            return ACT_UNFINISHED_MS;
+        }
+    }
+    return ACT_READ_PERIOD_MS;
+}
+
+/* A reading of what runs that nobody waits for but the clock. */
+static struct act_need need_scale(const struct act_core *core, size_t at, enum act_scale scale,
+                                  struct act_now now)
+{
+    const struct act_app *app = &core->apps[at];
+    const struct act_reading *reading = &app->readings[scale];
+    struct act_need need = {.app = at, .ctl = ACT_NONE, .purpose = ACT_FOR_READ};
+    bool first = reading->read_at == ACT_NEVER || scale_has_open(core, app, scale);
+    bool due = first || reading->stale ||
+               now.boot_ms - reading->read_at >= reading_period_ms(core, app, scale);
+    if (!due || !scale_is_watched(core, app, scale) || now.boot_ms < reading->blocked_until ||
+        now.boot_ms < reading->retry_at) {
+        return need;
+    }
+    need.kind = reading_kind(scale);
+    /* What has never been read cannot be helped at all. */
+    need.purpose = first ? ACT_FOR_FALL : ACT_FOR_READ;
+    need.urgency = first ? 1e9 : (double)(now.boot_ms - reading->read_at);
+    return need;
+}
+
+/* The most urgent of the readings that an app is due. */
 static struct act_need need_reading(const struct act_core *core, size_t at, struct act_now now)
 {
     const struct act_app *app = &core->apps[at];
-    struct act_need need = {.app = at, .ctl = ACT_NONE, .purpose = ACT_FOR_READ};
-    bool first = app->read_at == ACT_NEVER || app_has_open(core, app);
-    bool due = first || app->stale || now.boot_ms - app->read_at >= ACT_READ_PERIOD_MS;
-    bool maintenance_due =
-        app->maintenance && now.boot_ms - app->maintenance_at >= ACT_READ_PERIOD_MS;
-    if (!due && !maintenance_due) {
-        return need;
+    struct act_need best = need_scale(core, at, ACT_DYNOS, now);
+    struct act_need plans = need_scale(core, at, ACT_PLANS, now);
+    if (plans.kind != 0 && (best.kind == 0 || more_urgent(&plans, &best))) {
+        best = plans;
     }
-    need.kind = due ? ACT_READ_FORMATION : ACT_READ_APP;
-    /* What has never been read cannot be helped at all. */
-    need.purpose = first ? ACT_FOR_FALL : ACT_FOR_READ;
-    need.urgency = first ? 1e9 : (double)(now.boot_ms - app->read_at);
-    return need;
+    if (best.kind == 0 && app->maintenance &&
+        now.boot_ms - app->maintenance_at >= ACT_READ_PERIOD_MS) {
+        best.kind = ACT_READ_APP;
+        best.urgency = (double)(now.boot_ms - app->maintenance_at);
+    }
+    return best;
 }
 
 /* Judge all controllers of an app, and say what it needs next; kind 0: nothing. */
@@ -270,7 +332,7 @@ static struct act_need app_plan(struct act_core *core, size_t at, struct act_now
         bool rise = verdict.want > ctl->running;
         double distance = rise ? ctl->target - ctl->running : ctl->running - ctl->target;
         struct act_need need = {
-            .kind = ACT_WRITE,
+            .kind = act_ctl_scale(ctl) == ACT_PLANS ? ACT_WRITE_PLAN : ACT_WRITE,
             .purpose = rise ? ACT_FOR_RISE : ACT_FOR_FALL,
             .urgency = distance / (double)ctl->running,
             .app = at,
@@ -292,8 +354,10 @@ static struct act_need app_plan(struct act_core *core, size_t at, struct act_now
     if (best.kind == 0) {
         return need_reading(core, at, now);
     }
-    if (app->stale || now.boot_ms - app->read_at > ACT_FRESH_MS) {
-        best.kind = ACT_READ_FORMATION;
+    enum act_scale scale = act_ctl_scale(&core->ctls[best.ctl]);
+    const struct act_reading *reading = &app->readings[scale];
+    if (reading->stale || now.boot_ms - reading->read_at > ACT_FRESH_MS) {
+        best.kind = reading_kind(scale);
     } else if (now.boot_ms - app->maintenance_at >= ACT_READ_PERIOD_MS) {
         best.kind = ACT_READ_APP;
     }
@@ -306,7 +370,7 @@ static void begin_write(struct act_core *core, const struct act_need *need,
                         struct act_flight *flight, struct act_now now)
 {
     struct act_ctl *ctl = &core->ctls[need->ctl];
-    flight->kind = ACT_WRITE;
+    flight->kind = need->kind;
     flight->ctl = need->ctl;
     flight->target = ctl->target;
     flight->intent = act_intent_make(core, ctl, now);
@@ -337,7 +401,7 @@ static bool need_do(struct act_core *core, const struct act_need *need, struct a
     if (need->ctl != ACT_NONE) {
         ctl_guard(&core->ctls[need->ctl], GUARD_IN_FLIGHT, 0);
     }
-    if (need->kind == ACT_WRITE) {
+    if (act_is_write(need->kind)) {
         begin_write(core, need, flight, now);
     } else {
         flight->kind = need->kind;
@@ -506,7 +570,7 @@ void act_begun(struct act_core *core, uint64_t token, dyn_err err, struct act_no
     if (flight == NULL) {
         return;
     }
-    DYN_ASSERT(flight->kind == ACT_WRITE && !flight->begun);
+    DYN_ASSERT(act_is_write(flight->kind) && !flight->begun);
     const char *refusal = err == DYN_OK ? begun_refusal(core, flight, now) : NULL;
     if (err == DYN_OK && refusal == NULL) {
         flight->begun = true;

@@ -113,6 +113,8 @@ void act_ctl_actual(const struct act_core *core, const struct act_ctl *ctl, stru
     case GUARD_IN_FLIGHT:
     case GUARD_JOURNAL:
     case GUARD_PAUSED:
+    case GUARD_PROVISIONING:
+    case GUARD_DOWNGRADE:
     case GUARD_COUNT:
         break;
     }
@@ -156,10 +158,15 @@ static void watch_unmet(struct act_core *core, struct act_ctl *ctl, struct act_n
     if (now.boot_ms - ctl->unmet_since < ACT_UNMET_MS) {
         return;
     }
+    char wanted[CONFIG_RUNG_TEXT];
+    char running[CONFIG_RUNG_TEXT];
     char text[DYN_ERROR_TEXT_MAX];
-    (void)snprintf(text, sizeof text, "%d dynos wanted, %d run for %d s: %s (%s)", (int)ctl->target,
-                   (int)ctl->running, (int)((now.boot_ms - ctl->unmet_since) / 1000),
-                   guard_text(ctl->guard), guard_words(ctl->guard));
+    bool dynos = act_ctl_scale(ctl) == ACT_DYNOS;
+    (void)snprintf(text, sizeof text, "%s%s wanted, %s %s for %d s: %s (%s)",
+                   config_rung_text(ctl->config, ctl->target, wanted), dynos ? " dynos" : "",
+                   config_rung_text(ctl->config, ctl->running, running), dynos ? "run" : "is there",
+                   (int)((now.boot_ms - ctl->unmet_since) / 1000), guard_text(ctl->guard),
+                   guard_words(ctl->guard));
     act_tell(core, ctl, &ctl->told, TOLD_UNMET, true, "unmet", text);
 }
 
@@ -178,10 +185,11 @@ static void watch_maximum(struct act_core *core, struct act_ctl *ctl, struct act
         ctl->at_max_since = now.boot_ms;
     }
     if (now.boot_ms - ctl->at_max_since >= ACT_AT_MAX_MS) {
-        char text[128];
+        char max[CONFIG_RUNG_TEXT];
+        char text[128 + CONFIG_RUNG_TEXT];
         (void)snprintf(text, sizeof text,
-                       "at max_resource (%d) for five minutes: demand may be higher",
-                       (int)ctl->config->max_resource);
+                       "at max_resource (%s) for five minutes: demand may be higher",
+                       config_rung_text(ctl->config, ctl->config->max_resource, max));
         act_tell(core, ctl, &ctl->told, TOLD_AT_MAX, true, "at_maximum", text);
     }
 }

@@ -18,8 +18,9 @@ static struct act_verdict allow(const struct act_facts *facts, int32_t want)
     if (policy->max_changes_per_hour > 0 && facts->changes >= policy->max_changes_per_hour) {
         return hold(facts, GUARD_CHANGES, facts->changes_free_at);
     }
-    if (facts->refused > 0 && want == facts->refused) {
-        return hold(facts, GUARD_REFUSED, 0);
+    if (facts->refused > 0 && want == facts->refused && facts->now < facts->refused_until) {
+        return hold(facts, GUARD_REFUSED,
+                    facts->refused_until < INT64_MAX ? facts->refused_until : 0);
     }
     if (policy->mode == CONFIG_MODE_SHADOW) {
         return (struct act_verdict){.want = want, .guard = GUARD_SHADOW};
@@ -51,6 +52,9 @@ static struct act_verdict judge_fall(const struct act_facts *facts)
     if (facts->raise_only) {
         return hold(facts, GUARD_UNCOVERED, 0);
     }
+    if (policy->plans != NULL && !policy->allow_downgrade) {
+        return hold(facts, GUARD_DOWNGRADE, 0);
+    }
     if (policy->mode == CONFIG_MODE_RAISE_ONLY) {
         return hold(facts, GUARD_RAISE_ONLY_MODE, 0);
     }
@@ -64,7 +68,8 @@ static struct act_verdict judge_fall(const struct act_facts *facts)
             return hold(facts, GUARD_MANUAL_FLOOR, facts->manual_until);
         }
     }
-    int32_t step = act_step_down(facts->running, policy->max_step_down_percent);
+    int32_t step =
+        policy->plans != NULL ? 1 : act_step_down(facts->running, policy->max_step_down_percent);
     bool cut = facts->running - want > step;
     if (cut) {
         want = facts->running - step;
@@ -94,6 +99,9 @@ struct act_verdict act_judge(const struct act_facts *facts)
     }
     if (facts->target == facts->running) {
         return hold(facts, GUARD_NONE, 0);
+    }
+    if (facts->provisioning) {
+        return hold(facts, GUARD_PROVISIONING, 0);
     }
     if (facts->paused) {
         return hold(facts, GUARD_PAUSED, 0);

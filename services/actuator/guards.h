@@ -28,6 +28,8 @@ struct act_facts {
     int64_t manual_until;
     int32_t ceiling; /* what Heroku's limit leaves for this process type; INT32_MAX: none known */
     int32_t refused; /* a quantity that Heroku refused for this target; 0: none */
+    int64_t refused_until; /* INT64_MAX: until the target changes */
+    bool provisioning;     /* of plans: a change of the add-on is under way */
 };
 
 struct act_verdict {
@@ -39,7 +41,7 @@ struct act_verdict {
 
 struct act_verdict act_judge(const struct act_facts *facts);
 
-/** How far a fall may go at once: a quarter (or as configured), but at least one. */
+/** How far a fall of dynos may go at once: a quarter (or as configured), but at least one. */
 int32_t act_step_down(int32_t running, double percent);
 
 #endif

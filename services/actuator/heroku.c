@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #define URL_MAX 2048
-#define BODY_MAX 64
+#define BODY_MAX (DYN_NAME_MAX + 32)
 #define REQUEST_ID_MAX 160
 
 /* One request, from heroku_send() until its answer. */
@@ -205,11 +205,14 @@ static dyn_err start(struct call *call, const char *base, const struct config_ac
         err = dyn_error_set(&call->error, DYN_BADMSG, "no URL can be made of these names");
     }
     if (err == DYN_OK) {
-        bool write = request->kind == ACT_WRITE;
+        bool write = act_is_write(request->kind);
         const char *headers[] = {"Accept: application/vnd.heroku+json; version=3",
                                  dyn_buf_text(&key), id, "Content-Type: application/json"};
-        if (write) {
+        if (request->kind == ACT_WRITE) {
             (void)snprintf(body, sizeof body, "{\"quantity\":%d}", (int)request->quantity);
+        } else if (request->kind == ACT_WRITE_PLAN) {
+            /* The configuration takes no plan whose name would need escapes. */
+            (void)snprintf(body, sizeof body, "{\"plan\":\"%s\"}", request->plan);
         }
         struct http_request sent = {
             .method = write ? "PATCH" : "GET",

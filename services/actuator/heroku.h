@@ -16,6 +16,8 @@
 #include "common/loop.h"
 
 #define HEROKU_FORMATIONS_MAX 256  /* process types of one app; more: the answer is not usable */
+#define HEROKU_ADDONS_MAX 256      /* add-ons of one app; more: the answer is not usable */
+#define HEROKU_ID_MAX 63           /* characters of an add-on's id; UUIDs have 36 */
 #define HEROKU_QUANTITY_MAX 100000 /* a greater number is not believed */
 #define HEROKU_RETRY_AFTER_MAX_S 3600
 
@@ -39,8 +41,9 @@ struct heroku_answer_store *heroku_answer_store_new(void); /* NULL: no memory */
 void heroku_answer_store_free(struct heroku_answer_store *store);
 
 /**
- * What a reply to a request of that kind means. `out` borrows from `reply` and `store` until the
- * next call with that store. `now_wall_ms` is for Retry-After as a date.
+ * What a reply to a request of that kind means; `process_type` is the request's. `out` borrows from
+ * `reply` and `store` until the next call with that store. `now_wall_ms` is for Retry-After as a
+ * date.
  */
 void heroku_read_answer(struct heroku_answer_store *store, enum act_request_kind kind,
                         const char *process_type, const struct heroku_reply *reply,

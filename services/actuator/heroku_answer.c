@@ -8,6 +8,7 @@ struct heroku_answer_store {
     json_t *root;
     char words[WORDS_MAX];
     struct act_formation formations[HEROKU_FORMATIONS_MAX];
+    struct act_addon addons[HEROKU_ADDONS_MAX];
 };
 
 struct heroku_answer_store *heroku_answer_store_new(void)
@@ -97,6 +98,61 @@ static bool read_formations(struct heroku_answer_store *store, struct act_answer
     return true;
 }
 
+static struct dyn_str member_of(const json_t *object, const char *key, const char *member)
+{
+    return member_text(json_object_get(object, key), member);
+}
+
+static bool name_ok(struct dyn_str name, size_t max)
+{
+    return name.len > 0 && name.len <= max;
+}
+
+/* A state that is none of ours is taken for one of change: nothing is asked for then. */
+static bool read_addon(const json_t *item, struct act_addon *out)
+{
+    struct dyn_str state = member_text(item, "state");
+    *out = (struct act_addon){
+        .service = member_of(item, "addon_service", "name"),
+        .id = member_text(item, "id"),
+        .name = member_text(item, "name"),
+        .plan = member_of(item, "plan", "name"),
+        .provisioning = !dyn_str_is(state, "provisioned"),
+        .leaving = dyn_str_is(state, "deprovisioned"),
+    };
+    return name_ok(out->service, DYN_NAME_MAX) && name_ok(out->id, HEROKU_ID_MAX) &&
+           name_ok(out->name, DYN_NAME_MAX) && name_ok(out->plan, DYN_NAME_MAX) && state.len > 0;
+}
+
+static bool read_addons(struct heroku_answer_store *store, struct act_answer *out)
+{
+    size_t count = json_array_size(store->root);
+    if (!json_is_array(store->root) || count > HEROKU_ADDONS_MAX) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!read_addon(json_array_get(store->root, i), &store->addons[i])) {
+            return false;
+        }
+    }
+    out->addons = store->addons;
+    out->addons_count = count;
+    return true;
+}
+
+/* One add-on; one of another service is none to us. */
+static bool read_changed(struct heroku_answer_store *store, const char *service,
+                         struct act_answer *out)
+{
+    if (!read_addon(store->root, &store->addons[0]) ||
+        !dyn_str_is(store->addons[0].service, service)) {
+        return false;
+    }
+    out->addons = store->addons;
+    out->addons_count = 1;
+    return true;
+}
+
 /* One formation; an answer about another process type is none to us. */
 static bool read_written(const struct heroku_answer_store *store, const char *process_type,
                          struct act_answer *out)
@@ -124,8 +180,12 @@ static bool read_body(struct heroku_answer_store *store, enum act_request_kind k
         return out->identity.len > 0 && out->identity.len < 64;
     case ACT_READ_LIMITS:
         return whole_number(json_object_get(store->root, "remaining"), INT64_MAX, &out->remaining);
+    case ACT_READ_ADDONS:
+        return read_addons(store, out);
     case ACT_WRITE:
         return read_written(store, process_type, out);
+    case ACT_WRITE_PLAN:
+        return read_changed(store, process_type, out);
     }
     return false;
 }
@@ -245,8 +305,14 @@ dyn_err heroku_path(struct dyn_buf *out, const struct act_request *request)
     DYN_ASSERT(request->app != NULL);
     (void)dyn_buf_addf(out, "/apps/");
     dyn_err err = path_part(out, request->app);
+    bool addons = request->kind == ACT_READ_ADDONS || request->kind == ACT_WRITE_PLAN;
     if (err == DYN_OK && request->kind != ACT_READ_APP) {
-        err = dyn_buf_addf(out, "/formation");
+        err = dyn_buf_addf(out, "%s", addons ? "/addons" : "/formation");
+    }
+    if (err == DYN_OK && request->kind == ACT_WRITE_PLAN) {
+        DYN_ASSERT(request->addon != NULL);
+        (void)dyn_buf_addf(out, "/");
+        err = path_part(out, request->addon);
     }
     if (err == DYN_OK && request->kind == ACT_WRITE) {
         DYN_ASSERT(request->process_type != NULL);

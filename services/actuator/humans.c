@@ -29,6 +29,11 @@ void act_human_doubt(struct act_human *human, int32_t from, int32_t to, int64_t 
     human->maybe_until = until;
 }
 
+void act_human_unfinished(struct act_human *human, int64_t now)
+{
+    human->before_until = now + HUMAN_LATE_MS;
+}
+
 static enum act_seen compare(struct act_human *human, int32_t running, int64_t now)
 {
     if (human->confirmed < 0) {

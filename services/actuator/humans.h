@@ -39,6 +39,8 @@ void act_human_init(struct act_human *human);
 void act_human_confirm(struct act_human *human, int32_t from, int32_t to, int64_t now);
 /** A write had no usable answer. */
 void act_human_doubt(struct act_human *human, int32_t from, int32_t to, int64_t until);
+/** A confirmed write is not finished yet: what ran before it may still come back. */
+void act_human_unfinished(struct act_human *human, int64_t now);
 /** A reading. Afterwards it is what is confirmed. */
 enum act_seen act_human_see(struct act_human *human, int32_t running, int64_t hold_ms, int64_t now);
 

@@ -103,12 +103,18 @@ void addons_update(struct call *call, struct app *app)
         reply_error(call->reply, 422, "invalid_params", "This add-on does not allow plan changes.");
         return;
     }
+    if (addon->next[0] != '\0') { /* what was late is done */
+        word_copy(addon->plan, sizeof addon->plan, addon->next);
+        addon->next[0] = '\0';
+    }
     if (strcmp(addon->plan, plan->name) == 0) {
         record_violation(call->record, call->n, "equal_plan", "%s is %s already", addon->name,
                          plan->name);
     }
     if (!call->ignore) {
-        word_copy(addon->plan, sizeof addon->plan, plan->name);
+        const char *later = addon->failing ? addon->plan : plan->name;
+        char *kept = addon->late || addon->failing ? addon->next : addon->plan;
+        word_copy(kept, sizeof addon->plan, later);
         addon->updated_ms = wall_now_ms();
         addon->ready_ms = now + addon->provision_ms;
     }

@@ -121,7 +121,8 @@ json_t *json_addon(const struct world *world, const struct app *app, const struc
                    const char *expansion)
 {
     bool expanded = expansion != NULL && strstr(expansion, "plan") != NULL;
-    const struct plan *plan = plan_find(addon->plan);
+    const char *name = addon_plan(addon, world_now_ms(world));
+    const struct plan *plan = plan_find(name);
     json_t *object = json_pack(
         "{s:[], s:o, s:{s:s, s:s, s:s}, s:{s:s, s:s}, s:{s:i, s:b, s:s}, s:[], s:o}", "actions",
         "addon_service", json_named("service", addon->service), "billing_entity", "id", app->id,
@@ -130,9 +131,9 @@ json_t *json_addon(const struct world *world, const struct app *app, const struc
         "created_at", json_time(addon->created_ms));
     json_t *rest =
         json_pack("{s:s, s:s, s:o, s:s, s:s, s:o, s:n}", "id", addon->id, "name", addon->name,
-                  "plan", expanded ? json_plan(addon->plan) : json_named("plan", addon->plan),
-                  "provider_id", "abcd1234", "state", addon_state(addon, world_now_ms(world)),
-                  "updated_at", json_time(addon->updated_ms), "web_url");
+                  "plan", expanded ? json_plan(name) : json_named("plan", name), "provider_id",
+                  "abcd1234", "state", addon_state(addon, world_now_ms(world)), "updated_at",
+                  json_time(addon->updated_ms), "web_url");
     json_object_update(object, rest);
     json_decref(rest);
     return object;

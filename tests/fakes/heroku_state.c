@@ -175,8 +175,8 @@ static bool formation_merge(struct world *world, struct app *app, const char *ty
 
 static bool addon_merge(struct app *app, json_t *object, char error[WORDS_SIZE])
 {
-    static const char *const known[] = {"name",         "service", "plan",  "plan_locked",
-                                        "provision_ms", "id",      "state", NULL};
+    static const char *const known[] = {"name",    "service",      "plan", "plan_locked", "late",
+                                        "failing", "provision_ms", "id",   "state",       NULL};
     if (!keys_known(object, known, error)) {
         return false;
     }
@@ -195,10 +195,17 @@ static bool addon_merge(struct app *app, json_t *object, char error[WORDS_SIZE])
     if (plan != NULL) {
         word_copy(addon->plan, sizeof addon->plan, plan_find(plan)->name);
         word_copy(addon->service, sizeof addon->service, plan_find(plan)->service);
+        addon->next[0] = '\0';
         addon->updated_ms = wall_now_ms();
     }
-    if (json_object_get(object, "plan_locked") != NULL) {
-        addon->plan_locked = json_is_true(json_object_get(object, "plan_locked"));
+    const struct {
+        const char *key;
+        bool *value;
+    } flags[] = {
+        {"plan_locked", &addon->plan_locked}, {"late", &addon->late}, {"failing", &addon->failing}};
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+        const json_t *value = json_object_get(object, flags[i].key);
+        *flags[i].value = value != NULL ? json_is_true(value) : *flags[i].value;
     }
     return int_at(object, "provision_ms", &addon->provision_ms, error);
 }
@@ -352,10 +359,11 @@ static json_t *app_dump(const struct world *world, const struct app *app)
     json_t *addons = json_array();
     for (size_t i = 0; i < app->addon_count; i++) {
         const struct addon *a = &app->addons[i];
-        json_array_append_new(addons, json_pack("{s:s, s:s, s:s, s:s, s:b, s:I}", "name", a->name,
-                                                "service", a->service, "plan", a->plan, "state",
-                                                addon_state(a, now), "plan_locked", a->plan_locked,
-                                                "provision_ms", (json_int_t)a->provision_ms));
+        json_array_append_new(addons,
+                              json_pack("{s:s, s:s, s:s, s:s, s:b, s:I}", "name", a->name,
+                                        "service", a->service, "plan", addon_plan(a, now), "state",
+                                        addon_state(a, now), "plan_locked", a->plan_locked,
+                                        "provision_ms", (json_int_t)a->provision_ms));
     }
     json_t *collaborators = json_array();
     for (size_t i = 0; i < app->collaborator_count; i++) {

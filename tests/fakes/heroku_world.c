@@ -300,6 +300,12 @@ struct addon *app_addon_add(struct app *app, const char *name)
     return addon;
 }
 
+const char *addon_plan(const struct addon *addon, int64_t now_ms)
+{
+    bool done = addon->next[0] != '\0' && now_ms >= addon->ready_ms;
+    return done ? addon->next : addon->plan;
+}
+
 const char *addon_state(const struct addon *addon, int64_t now_ms)
 {
     return now_ms < addon->ready_ms ? "provisioning" : "provisioned";

@@ -56,7 +56,10 @@ struct addon {
     char name[WORD_SIZE];
     char service[WORD_SIZE];
     char plan[WORD_SIZE];
+    char next[WORD_SIZE]; /* the plan to be from ready_ms on; "": it is told at once */
     bool plan_locked;
+    bool late;            /* a change tells the plan of before until it is done */
+    bool failing;         /* ... and for ever: it comes to nothing */
     int64_t provision_ms; /* how long a plan change takes; 0 is at once */
     int64_t ready_ms;     /* on the world's clock; provisioning until then */
     int64_t created_ms;
@@ -135,6 +138,7 @@ void formation_set(struct app *app, struct formation *formation, int quantity, i
 struct addon *app_addon(const struct app *app, const char *name);
 struct addon *app_addon_add(struct app *app, const char *name);
 const char *addon_state(const struct addon *addon, int64_t now_ms);
+const char *addon_plan(const struct addon *addon, int64_t now_ms);
 
 /** Refills the account's pool, then takes `cost` if that much is there. */
 bool account_take(struct account *account, double cost, int64_t now_ms);

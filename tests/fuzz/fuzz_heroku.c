@@ -14,7 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 2 || store == NULL) {
         return 0;
     }
-    enum act_request_kind kind = (enum act_request_kind)(1 + data[0] % ACT_WRITE);
+    enum act_request_kind kind = (enum act_request_kind)(1 + data[0] % ACT_WRITE_PLAN);
     struct dyn_str body = {(const char *)data + 2, size - 2};
     struct heroku_reply reply = {
         .sent = true,
@@ -33,6 +33,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     DYN_ASSERT(answer.formations_count <= HEROKU_FORMATIONS_MAX);
     for (size_t i = 0; i < answer.formations_count; i++) {
         DYN_ASSERT(answer.formations[i].quantity >= 0);
+    }
+    DYN_ASSERT(answer.addons_count <= HEROKU_ADDONS_MAX);
+    for (size_t i = 0; i < answer.addons_count; i++) {
+        DYN_ASSERT(answer.addons[i].plan.len > 0 && answer.addons[i].plan.len <= DYN_NAME_MAX);
+        DYN_ASSERT(answer.addons[i].id.len > 0 && answer.addons[i].id.len <= HEROKU_ID_MAX);
+    }
+    if (kind == ACT_WRITE_PLAN && answer.class == ACT_OK) {
+        DYN_ASSERT(answer.addons_count == 1);
     }
     if (kind == ACT_WRITE && answer.class == ACT_OK) {
         DYN_ASSERT(answer.quantity >= 0 && answer.quantity <= HEROKU_QUANTITY_MAX);

@@ -52,10 +52,16 @@ static void publish(struct support_redis *redis, const struct dyn_buf *message, 
 void support_say_target(struct support_redis *redis, const struct config *config, size_t app,
                         int rung, bool raise_only)
 {
-    const struct config_controller *controller = &config->apps[app].controllers[0];
+    support_say_target_of(redis, &config->apps[app], &config->apps[app].controllers[0], rung,
+                          raise_only);
+}
+
+void support_say_target_of(struct support_redis *redis, const struct config_app *app,
+                           const struct config_controller *controller, int rung, bool raise_only)
+{
     struct target target = {
         .controller = controller->id,
-        .app = dyn_str_from(config->apps[app].name),
+        .app = dyn_str_from(app->name),
         .name = dyn_str_from(controller->name),
         .rung = rung,
         .raise_only = raise_only,

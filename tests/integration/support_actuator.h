@@ -27,6 +27,9 @@ struct program *support_actuator_start(const struct support_file *file,
 /** The newest target of an app's first controller, as dyn_publish would write it. */
 void support_say_target(struct support_redis *redis, const struct config *config, size_t app,
                         int rung, bool raise_only);
+/** The same of any controller. */
+void support_say_target_of(struct support_redis *redis, const struct config_app *app,
+                           const struct config_controller *controller, int rung, bool raise_only);
 /** A newer mark of partition 0. */
 void support_say_mark(struct support_redis *redis);
 

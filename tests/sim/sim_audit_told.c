@@ -216,6 +216,8 @@ static bool guard_is_stuck(const struct stand *stand)
     case GUARD_MODE_OFF:
     case GUARD_SHADOW:
     case GUARD_PAUSED:
+    case GUARD_PROVISIONING:
+    case GUARD_DOWNGRADE:
         return true;
     case GUARD_UNCOVERED:
         return log_goes_on();

@@ -1,6 +1,7 @@
 /*
- * The actuator's core against a model Heroku: a token bucket, formations, and whatever answer a
- * test asks for. Time moves by hand.
+ * The actuator's core against a model Heroku: a token bucket, formations or the plans of an add-on,
+ * and whatever answer a test asks for. Time moves by hand. What holds for dynos and for plans is
+ * tested with both.
  */
 #include "actuator/core.h"
 
@@ -9,6 +10,11 @@
 
 #define WALL INT64_C(1700000000000)
 #define QUEUE 64
+#define PLANS 50
+
+static struct plan plans[PLANS];
+static char plan_names[PLANS][16];
+static const struct plan_table plan_table = {.addon = "test", .plans = plans, .count = PLANS};
 
 struct model {
     struct config config;
@@ -20,6 +26,9 @@ struct model {
 
     /* Heroku. */
     int32_t quantity[4]; /* of each app's web; -1: no such type */
+    bool plans;          /* quantities are rungs of an add-on's plans */
+    bool provisioning;   /* ... which is being changed */
+    bool both;           /* the second quantity is that of the first app's add-on */
     int32_t others;      /* dynos of a second process type */
     bool maintenance;
     int64_t tokens, tokens_max;
@@ -30,10 +39,10 @@ struct model {
     int silent;    /* no RateLimit-Remaining */
 
     /* The next answer to a request of that kind; class 0: as the model has it. */
-    struct act_answer fault[ACT_WRITE + 1];
-    int faults[ACT_WRITE + 1]; /* how many answers are so */
-    bool applied_anyway;       /* a write that fails is done all the same */
-    bool not_kept;             /* a write is confirmed and not done */
+    struct act_answer fault[ACT_WRITE_PLAN + 1];
+    int faults[ACT_WRITE_PLAN + 1]; /* how many answers are so */
+    bool applied_anyway;            /* a write that fails is done all the same */
+    bool not_kept;                  /* a write is confirmed and not done */
     dyn_err begin_answer;
     bool hold_answers;
     bool lazy; /* some answers come later, and in any order */
@@ -80,7 +89,13 @@ static void on_send(void *arg, const struct act_request *request)
         size_t app = app_of(m, request->app);
         ck_assert_msg(m->in_flight[app]++ == 0, "two in flight for an app");
     }
-    m->sent[m->sent_count++] = *request;
+    m->sent[m->sent_count] = *request;
+    if (request->kind == ACT_WRITE_PLAN) {
+        ck_assert_str_eq(request->addon, "the-id");
+        ck_assert_str_eq(request->process_type, "test");
+        m->sent[m->sent_count].quantity = plan_rung(&plan_table, request->plan);
+    }
+    m->sent_count++;
 }
 
 static void on_begin(void *arg, uint64_t token, size_t account, const char *app,
@@ -191,6 +206,21 @@ static void core_start(struct model *m)
     ck_assert_ptr_nonnull(m->core);
 }
 
+/* What the controllers of a model scale from here on: plans, in place of dynos. */
+static void model_scales_plans(struct model *m)
+{
+    for (int i = 0; i < PLANS; i++) {
+        (void)snprintf(plan_names[i], sizeof plan_names[i], "test:%d", i + 1);
+        plans[i] = (struct plan){plan_names[i], {i + 1, i + 1}};
+    }
+    m->plans = true;
+    for (size_t i = 0; i < m->config.apps_count; i++) {
+        m->controllers[i].plans = &plan_table;
+        m->controllers[i].process_type = plan_table.addon;
+        m->controllers[i].allow_downgrade = true;
+    }
+}
+
 /* `apps` apps with one controller each, split over `accounts` accounts. */
 static void model_init(struct model *m, size_t apps, size_t accounts)
 {
@@ -227,8 +257,23 @@ static void refill(struct model *m)
     }
 }
 
+/* What the add-ons of an app are told to be: ours is the second. */
+static void addons_fill(const struct model *m, int32_t rung, struct act_addon *addons)
+{
+    addons[0] = (struct act_addon){.service = DYN_STR("other"),
+                                   .id = DYN_STR("other-id"),
+                                   .name = DYN_STR("other-1"),
+                                   .plan = DYN_STR("other:1")};
+    addons[1] = (struct act_addon){.service = DYN_STR("test"),
+                                   .id = DYN_STR("the-id"),
+                                   .name = DYN_STR("test-1"),
+                                   .plan = dyn_str_from(rung > 0 ? plan_names[rung - 1] : "?"),
+                                   .provisioning = m->provisioning};
+}
+
 static void answer_as_modelled(struct model *m, const struct act_request *request,
-                               struct act_answer *answer, struct act_formation *formations)
+                               struct act_answer *answer, struct act_formation *formations,
+                               struct act_addon *addons)
 {
     size_t app = request->app != NULL ? app_of(m, request->app) : 0;
     switch (request->kind) {
@@ -249,6 +294,16 @@ static void answer_as_modelled(struct model *m, const struct act_request *reques
     case ACT_WRITE:
         answer->quantity = request->quantity;
         break;
+    case ACT_READ_ADDONS:
+        addons_fill(m, m->quantity[m->both ? 1 : app], addons);
+        answer->addons = addons;
+        answer->addons_count = m->quantity[app] >= 0 ? 2 : 1;
+        break;
+    case ACT_WRITE_PLAN:
+        addons_fill(m, request->quantity, addons);
+        answer->addons = addons + 1;
+        answer->addons_count = 1;
+        break;
     }
 }
 
@@ -268,6 +323,7 @@ static void check_write(struct model *m, const struct act_request *request)
 static void answer_one(struct model *m, struct act_request request)
 {
     struct act_formation formations[2];
+    struct act_addon addons[2];
     struct act_answer answer = {.status = 200, .remaining = -1, .retry_after_ms = -1, .limit = -1};
     answer.words = DYN_STR("words");
     bool fault = m->faults[request.kind] > 0;
@@ -276,18 +332,19 @@ static void answer_one(struct model *m, struct act_request request)
         m->overdrawn += m->tokens == 0;
         m->tokens -= m->tokens > 0;
     }
-    m->reads += request.kind == ACT_READ_FORMATION;
-    if (request.kind == ACT_WRITE) {
+    m->reads += request.kind == ACT_READ_FORMATION || request.kind == ACT_READ_ADDONS;
+    if (act_is_write(request.kind)) {
         check_write(m, &request);
     }
     if (fault) {
         m->faults[request.kind]--;
         answer = m->fault[request.kind];
     } else {
-        answer_as_modelled(m, &request, &answer, formations);
+        answer_as_modelled(m, &request, &answer, formations, addons);
     }
-    if (request.kind == ACT_WRITE && (!fault || m->applied_anyway) && !m->not_kept) {
-        m->quantity[app_of(m, request.app)] = request.quantity;
+    if (act_is_write(request.kind) && (!fault || m->applied_anyway) && !m->not_kept) {
+        bool addon = m->both && request.kind == ACT_WRITE_PLAN;
+        m->quantity[addon ? 1 : app_of(m, request.app)] = request.quantity;
     }
     answer.remaining = m->silent ? -1 : m->tokens;
     if (request.app != NULL) {
@@ -369,9 +426,19 @@ static enum guard guard_of(struct model *m, size_t app)
     return actual.guard;
 }
 
+/* The same for what the model scales: of dynos that kind itself. */
+static enum act_request_kind kind_of(const struct model *m, enum act_request_kind kind)
+{
+    if (m->plans && kind == ACT_READ_FORMATION) {
+        return ACT_READ_ADDONS;
+    }
+    return m->plans && kind == ACT_WRITE ? ACT_WRITE_PLAN : kind;
+}
+
 static void fail_next(struct model *m, enum act_request_kind kind, enum act_class class,
                       int32_t status, int count)
 {
+    kind = kind_of(m, kind);
     m->fault[kind] = (struct act_answer){.class = class,
                                          .status = status,
                                          .remaining = -1,
@@ -386,6 +453,14 @@ static struct model m;
 static void setup(void)
 {
     model_init(&m, 1, 1);
+}
+
+static void setup_plans(void)
+{
+    model_init(&m, 1, 1);
+    act_core_free(m.core);
+    model_scales_plans(&m);
+    core_start(&m);
 }
 
 static void teardown(void)
@@ -937,7 +1012,7 @@ START_TEST(a_429_waits_as_told_and_loses_nothing)
 {
     lead(&m);
     fail_next(&m, ACT_WRITE, ACT_RATE_LIMITED, 429, 1);
-    m.fault[ACT_WRITE].retry_after_ms = 20000;
+    m.fault[kind_of(&m, ACT_WRITE)].retry_after_ms = 20000;
     (void)want(&m, 0, 9, false);
     ck_assert_int_eq(m.last_outcome, ACTION_REFUSED);
     pass(&m, 19000);
@@ -1025,7 +1100,7 @@ START_TEST(a_limit_is_applied_less_the_other_process_types)
     m.others = 3;
     lead(&m);
     fail_next(&m, ACT_WRITE, ACT_LIMIT, 422, 1);
-    m.fault[ACT_WRITE].limit = 10;
+    m.fault[kind_of(&m, ACT_WRITE)].limit = 10;
     (void)want(&m, 0, 20, false);
     ck_assert_int_eq(m.quantity[0], 7);
     ck_assert_int_eq(guard_of(&m, 0), GUARD_LIMIT);
@@ -1041,7 +1116,7 @@ START_TEST(a_limit_below_what_runs_lowers_nothing)
     m.others = 3;
     lead(&m);
     fail_next(&m, ACT_WRITE, ACT_LIMIT, 422, 1);
-    m.fault[ACT_WRITE].limit = 2;
+    m.fault[kind_of(&m, ACT_WRITE)].limit = 2;
     (void)want(&m, 0, 20, false);
     pass(&m, 10000);
     ck_assert_int_eq(m.quantity[0], 4);
@@ -1085,10 +1160,10 @@ START_TEST(failed_readings_are_retried_with_growing_waits)
     lead(&m);
     (void)want(&m, 0, 9, false);
     pass(&m, 600000);
-    ck_assert_int_ge(1000 - m.faults[ACT_READ_FORMATION], 10);
-    ck_assert_int_le(1000 - m.faults[ACT_READ_FORMATION], 60);
+    ck_assert_int_ge(1000 - m.faults[kind_of(&m, ACT_READ_FORMATION)], 10);
+    ck_assert_int_le(1000 - m.faults[kind_of(&m, ACT_READ_FORMATION)], 60);
     ck_assert_ptr_nonnull(strstr(m.events, "+unmet"));
-    m.faults[ACT_READ_FORMATION] = 0;
+    m.faults[kind_of(&m, ACT_READ_FORMATION)] = 0;
     pass(&m, 61000);
     ck_assert_int_eq(m.quantity[0], 9);
     ck_assert_ptr_nonnull(strstr(m.events, "-unmet"));
@@ -1311,7 +1386,7 @@ START_TEST(a_reading_asked_for_before_the_lease_says_nothing)
     pass(&m, 61000);
     ck_assert_int_eq(m.sent_count, 2); /* the rate limits first */
     struct act_request request = m.sent[--m.sent_count];
-    ck_assert_int_eq(request.kind, ACT_READ_FORMATION);
+    ck_assert_int_eq(request.kind, kind_of(&m, ACT_READ_FORMATION));
     act_unlead(m.core, 0, m.now);
     m.now.boot_ms += 3000;
     struct intent intent = {
@@ -1453,7 +1528,7 @@ START_TEST(an_intent_that_is_overtaken_sends_nothing)
     m.begun_count = 0;
     act_begun(m.core, m.begun[0], DYN_OK, m.now);
     for (int i = 0; i < m.sent_count; i++) {
-        ck_assert_int_ne(m.sent[i].kind, ACT_WRITE);
+        ck_assert(!act_is_write(m.sent[i].kind));
     }
     ck_assert_int_eq(m.last_outcome, ACTION_FAILED);
     ck_assert_int_eq(m.ends, 1);
@@ -1514,7 +1589,7 @@ START_TEST(a_limit_is_shared_with_the_apps_other_controllers)
     m.others = 10;
     lead(&m);
     fail_next(&m, ACT_WRITE, ACT_LIMIT, 422, 1);
-    m.fault[ACT_WRITE].limit = 20;
+    m.fault[kind_of(&m, ACT_WRITE)].limit = 20;
     (void)want(&m, 0, 15, false);
     pass(&m, 1000);
     ck_assert_int_eq(m.quantity[0], 10);
@@ -1617,7 +1692,7 @@ START_TEST(a_change_taken_otherwise_than_asked_for_is_not_hammered)
 {
     lead(&m);
     fail_next(&m, ACT_WRITE, ACT_OK, 200, 5);
-    m.fault[ACT_WRITE].quantity = 4;
+    m.fault[kind_of(&m, ACT_WRITE)].quantity = 4;
     (void)want(&m, 0, 9, false);
     pass(&m, 59000);
     ck_assert_int_eq(m.writes, 1);
@@ -1717,7 +1792,7 @@ START_TEST(the_greatest_relative_shortage_goes_first)
     m.quantity[1] = 2;
     lead(&m);
     fail_next(&m, ACT_WRITE, ACT_RATE_LIMITED, 429, 1);
-    m.fault[ACT_WRITE].retry_after_ms = 1000;
+    m.fault[kind_of(&m, ACT_WRITE)].retry_after_ms = 1000;
     (void)want(&m, 3, 5, false); /* brings the wait */
     (void)want(&m, 0, 30, false);
     (void)want(&m, 1, 10, false);
@@ -1792,7 +1867,9 @@ static void random_fault(void)
     static const enum act_class classes[] = {ACT_NOT_SENT,  ACT_UNCERTAIN, ACT_ACCOUNT_BAD,
                                              ACT_FORBIDDEN, ACT_CONFLICT,  ACT_LIMIT,
                                              ACT_REFUSED,   ACT_UNCERTAIN, ACT_RATE_LIMITED};
-    enum act_request_kind kind = (enum act_request_kind)(1 + dice(ACT_WRITE));
+    static const enum act_request_kind kinds[] = {ACT_READ_FORMATION, ACT_READ_APP,
+                                                  ACT_READ_ACCOUNT, ACT_READ_LIMITS, ACT_WRITE};
+    enum act_request_kind kind = kind_of(&m, kinds[dice(sizeof kinds / sizeof *kinds)]);
     enum act_class class = classes[dice(sizeof classes / sizeof *classes)];
     fail_next(&m, kind, class, 500, 1 + (int)dice(3));
     m.fault[kind].limit = class == ACT_LIMIT ? (int32_t)dice(60) : -1;
@@ -1803,8 +1880,14 @@ static void random_fault(void)
  * callbacks. Never below what a raise_only target found running, never a token too many: here. */
 START_TEST(a_random_walk_breaks_no_invariant)
 {
+    bool of_plans = m.plans;
     teardown();
     model_init(&m, 4, 1);
+    if (of_plans) {
+        teardown();
+        model_scales_plans(&m);
+        core_start(&m);
+    }
     dice_state = (uint64_t)_i + 1;
     m.tokens = m.tokens_max = 20 + (int64_t)dice(200);
     m.refill_ms = 1000 + (int64_t)dice(5000);
@@ -1837,6 +1920,7 @@ START_TEST(a_random_walk_breaks_no_invariant)
             break;
         case 4:
             m.quantity[app] = (int32_t)dice(30);
+            m.provisioning = of_plans && dice(3) == 0;
             break;
         case 5:
             act_unlead(m.core, 0, m.now);
@@ -1852,7 +1936,8 @@ START_TEST(a_random_walk_breaks_no_invariant)
         m.events[0] = '\0';
         ck_assert_int_eq(m.overdrawn, 0);
     }
-    ck_assert_int_gt(m.writes, 10);
+    ck_assert_int_gt(m.writes, of_plans ? 0 : 10);
+    m.provisioning = false;
     /* I6: left in peace, everything ends at its target or a guard says why. */
     memset(m.faults, 0, sizeof m.faults);
     m.lazy = false;
@@ -1890,18 +1975,370 @@ START_TEST(the_same_events_give_the_same_effects)
 }
 END_TEST
 
-int main(void)
+/* ---- what is different with the plans of an add-on ---- */
+
+static void says(const char *events)
 {
-    Suite *suite = suite_create("actuator_core");
-    TCase *tcase = tcase_create("actuator_core");
-    tcase_add_checked_fixture(tcase, setup, teardown);
-    tcase_set_timeout(tcase, 60);
+    ck_assert_str_eq(m.events, events);
+    m.events[0] = '\0';
+}
+
+START_TEST(a_smaller_plan_is_not_asked_for_unless_allowed)
+{
+    m.controllers[0].allow_downgrade = false;
+    lead(&m);
+    mark(&m);
+    (void)want(&m, 0, 3, false);
+    pass(&m, 600000);
+    ck_assert_int_eq(m.writes, 0);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_DOWNGRADE);
+    (void)want(&m, 0, 6, false);
+    ck_assert_int_eq(m.quantity[0], 6);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_NONE);
+}
+END_TEST
+
+START_TEST(a_fall_is_one_plan_at_a_time)
+{
+    m.quantity[0] = 40;
+    lead(&m);
+    mark(&m);
+    (void)want(&m, 0, 37, false);
+    ck_assert_int_eq(m.quantity[0], 39);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_STEP);
+    for (int i = 0; i < 5; i++) {
+        pass(&m, 30000);
+        mark(&m);
+    }
+    ck_assert_int_eq(m.quantity[0], 37);
+    ck_assert_int_eq(m.writes, 3);
+    ck_assert_str_eq(m.last_write.plan, "test:37");
+}
+END_TEST
+
+START_TEST(a_change_that_is_not_finished_is_left_alone_and_blamed_on_nobody)
+{
+    lead(&m);
+    m.provisioning = true;
+    (void)want(&m, 0, 6, false);
+    ck_assert_int_eq(m.writes, 1);
+    ck_assert_int_eq(m.last_outcome, ACTION_DONE);
+    ck_assert(!m.journal[0].open);
+    ck_assert_int_eq(m.journal[0].confirmed, 6);
+    (void)want(&m, 0, 9, false);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_PROVISIONING);
+    m.quantity[0] = 4; /* readings tell the plan of before until it is over */
+    pass(&m, 150000);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_PROVISIONING);
+    ck_assert_int_eq(m.writes, 1);
+    m.quantity[0] = 6;
+    m.provisioning = false;
+    pass(&m, 61000);
+    ck_assert_int_eq(m.writes, 2);
+    ck_assert_int_eq(m.quantity[0], 9);
+    ck_assert_ptr_null(strstr(m.events, "human_change"));
+}
+END_TEST
+
+START_TEST(a_change_that_came_to_nothing_is_tried_again)
+{
+    lead(&m);
+    m.provisioning = true;
+    (void)want(&m, 0, 6, false);
+    m.quantity[0] = 4;
+    pass(&m, 400000);
+    m.provisioning = false;
+    pass(&m, 70000);
+    ck_assert_int_eq(m.writes, 2);
+    ck_assert_int_eq(m.quantity[0], 6);
+    ck_assert_ptr_null(strstr(m.events, "human_change"));
+    ck_assert_ptr_nonnull(strstr(m.events, "!write_not_kept"));
+}
+END_TEST
+
+START_TEST(an_unanswered_change_that_is_under_way_is_done)
+{
+    lead(&m);
+    fail_next(&m, ACT_WRITE, ACT_UNCERTAIN, 503, 1);
+    m.provisioning = true;
+    (void)want(&m, 0, 6, false);
+    ck_assert(m.journal[0].open);
+    pass(&m, 3000);
+    ck_assert(!m.journal[0].open);
+    ck_assert_int_eq(m.last_outcome, ACTION_DONE);
+    ck_assert_int_eq(m.journal[0].confirmed, 6);
+    pass(&m, 100000);
+    ck_assert_int_eq(m.writes, 1);
+}
+END_TEST
+
+START_TEST(somebody_elses_change_is_judged_when_it_is_over)
+{
+    lead(&m);
+    (void)want(&m, 0, 4, false);
+    m.quantity[0] = 7;
+    m.provisioning = true;
+    pass(&m, 130000);
+    ck_assert_ptr_null(strstr(m.events, "human_change"));
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_PROVISIONING);
+    m.provisioning = false;
+    pass(&m, 61000);
+    ck_assert_ptr_nonnull(strstr(m.events, "!human_change"));
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_OLD_MARK);
+    mark(&m);
+    pass(&m, 1000);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_MANUAL_FLOOR);
+}
+END_TEST
+
+START_TEST(a_refused_plan_is_tried_again_in_ten_minutes)
+{
+    lead(&m);
+    fail_next(&m, ACT_WRITE, ACT_REFUSED, 422, 1);
+    (void)want(&m, 0, 6, false);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_REFUSED);
+    says("+heroku_refused ");
+    pass(&m, 590000);
+    ck_assert_int_eq(m.writes, 1);
+    pass(&m, 11000);
+    ck_assert_int_eq(m.writes, 2);
+    ck_assert_int_eq(m.quantity[0], 6);
+    ck_assert_ptr_nonnull(strstr(m.events, "-heroku_refused"));
+}
+END_TEST
+
+/* Somebody was faster: Heroku refuses ours, and the reading says why. */
+START_TEST(a_plan_refused_for_a_change_under_way_is_tried_when_that_is_over)
+{
+    lead(&m);
+    fail_next(&m, ACT_WRITE, ACT_REFUSED, 422, 1);
+    m.provisioning = true;
+    (void)want(&m, 0, 6, false);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_PROVISIONING);
+    m.provisioning = false;
+    pass(&m, 61000);
+    ck_assert_int_eq(m.quantity[0], 6);
+}
+END_TEST
+
+START_TEST(a_limit_that_is_told_of_a_plan_is_a_refusal)
+{
+    lead(&m);
+    fail_next(&m, ACT_WRITE, ACT_LIMIT, 422, 1);
+    m.fault[ACT_WRITE_PLAN].limit = 2;
+    (void)want(&m, 0, 6, false);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_REFUSED);
+}
+END_TEST
+
+START_TEST(a_plan_that_is_not_in_the_table_changes_nothing_and_is_told)
+{
+    m.quantity[0] = 0;
+    lead(&m);
+    (void)want(&m, 0, 6, false);
+    pass(&m, 61000);
+    ck_assert_int_eq(m.writes, 0);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_CONTROLLER);
+    struct actual actual;
+    ck_assert_int_eq(act_explain(m.core, 100, m.now, &actual), DYN_OK);
+    ck_assert(dyn_str_is(actual.words, "its plan ? is not in the table of plans"));
+    says("+heroku_controller ");
+    m.quantity[0] = 4;
+    pass(&m, 61000);
+    ck_assert_int_eq(m.quantity[0], 6);
+}
+END_TEST
+
+START_TEST(a_plan_that_vanishes_settles_what_was_open)
+{
+    lead(&m);
+    fail_next(&m, ACT_WRITE, ACT_UNCERTAIN, 503, 1);
+    m.quantity[0] = 4;
+    m.applied_anyway = false;
+    m.hold_answers = true;
+    (void)want(&m, 0, 6, false);
+    m.hold_answers = false;
+    settle(&m);
+    m.quantity[0] = -1;
+    pass(&m, 5000);
+    ck_assert(!m.journal[0].open);
+    ck_assert_int_eq(m.last_outcome, ACTION_FAILED);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_CONTROLLER);
+}
+END_TEST
+
+/* ---- which add-on ---- */
+
+static const struct {
+    const char *wanted; /* addon: in the configuration */
+    const char *words;  /* NULL: it is found */
+    size_t count;
+    bool leaving;
+} addon_cases[] = {
+    {NULL, NULL, 1, false},
+    {NULL, "the app has no add-on  of test", 0, false},
+    {NULL, "the app has 2 add-ons of test: write the name of one as addon", 2, false},
+    {"test-b", NULL, 2, false},
+    {"id-b", NULL, 2, false},
+    {"test-c", "the app has no add-on test-c of test", 2, false},
+    {NULL, "the add-on is being removed", 1, true},
+};
+
+START_TEST(the_add_on_that_is_meant_is_found_or_it_is_said_why_not)
+{
+    static const char *const names[] = {"test-a", "test-b"};
+    static const char *const ids[] = {"id-a", "id-b"};
+    struct act_addon addons[2];
+    for (size_t i = 0; i < 2; i++) {
+        addons[i] = (struct act_addon){.service = DYN_STR("test"),
+                                       .id = dyn_str_from(ids[i]),
+                                       .name = dyn_str_from(names[i]),
+                                       .plan = DYN_STR("test:5"),
+                                       .leaving = addon_cases[_i].leaving};
+    }
+    m.controllers[0].addon = addon_cases[_i].wanted;
+    fail_next(&m, ACT_READ_FORMATION, ACT_OK, 200, 1);
+    m.fault[ACT_READ_ADDONS].addons = addons;
+    m.fault[ACT_READ_ADDONS].addons_count = addon_cases[_i].count;
+    lead(&m);
+    struct actual actual;
+    ck_assert_int_eq(act_explain(m.core, 100, m.now, &actual), DYN_OK);
+    if (addon_cases[_i].words == NULL) {
+        ck_assert_int_eq(actual.running, 5);
+    } else {
+        ck_assert_int_eq(actual.running, -1);
+        ck_assert_msg(dyn_str_is(actual.words, addon_cases[_i].words), DYN_STR_FMT,
+                      DYN_STR_ARG(actual.words));
+    }
+}
+END_TEST
+
+START_TEST(a_reload_to_another_add_on_forgets_what_is_there)
+{
+    lead(&m);
+    struct config next = m.config;
+    struct config_app apps[1] = {m.apps[0]};
+    struct config_controller controllers[1] = {m.controllers[0]};
+    controllers[0].addon = "test-1";
+    apps[0].controllers = controllers;
+    next.apps = apps;
+    ck_assert_int_eq(act_core_reload(m.core, &next, m.now), DYN_OK);
+    struct actual actual;
+    ck_assert_int_eq(act_explain(m.core, 100, m.now, &actual), DYN_OK);
+    ck_assert_int_eq(actual.running, -1);
+    pass(&m, 1000);
+    ck_assert_int_eq(act_explain(m.core, 100, m.now, &actual), DYN_OK);
+    ck_assert_int_eq(actual.running, 4);
+}
+END_TEST
+
+/* ---- an app with both: alpha's web, and its add-on at the plan of quantity[1] ---- */
+
+static void setup_both(void)
+{
+    model_init(&m, 2, 1);
+    act_core_free(m.core);
+    model_scales_plans(&m);
+    controller_init(&m.controllers[0], 100);
+    m.plans = false;
+    m.both = true;
+    m.apps[0].controllers_count = 2;
+    m.config.apps_count = 1;
+    core_start(&m);
+}
+
+static dyn_err want_plan(int32_t rung)
+{
+    struct target target = {.controller = m.controllers[1].id,
+                            .app = DYN_STR("alpha"),
+                            .name = DYN_STR("web"),
+                            .rung = rung,
+                            .epoch = 1};
+    dyn_err err = act_target(m.core, 0, &target, m.now);
+    settle(&m);
+    return err;
+}
+
+START_TEST(both_of_an_app_are_read_and_written_one_at_a_time)
+{
+    lead(&m);
+    ck_assert_int_eq(m.reads, 2);
+    ck_assert_int_eq(want(&m, 0, 9, false), DYN_OK);
+    ck_assert_int_eq(want_plan(6), DYN_OK);
+    pass(&m, 1000);
+    ck_assert_int_eq(m.quantity[0], 9);
+    ck_assert_int_eq(m.quantity[1], 6);
+    ck_assert_int_eq(m.writes, 2);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_NONE);
+    ck_assert_int_eq(guard_of(&m, 1), GUARD_NONE);
+}
+END_TEST
+
+START_TEST(dynos_move_while_the_add_ons_cannot_be_read)
+{
+    lead(&m);
+    pass(&m, 60000);
+    fail_next(&m, ACT_READ_ADDONS, ACT_UNCERTAIN, 503, 1000);
+    pass(&m, 30000);
+    (void)want(&m, 0, 9, false);
+    (void)want_plan(6);
+    pass(&m, 2000);
+    ck_assert_int_eq(m.quantity[0], 9);
+    ck_assert_int_eq(m.quantity[1], 4);
+    ck_assert_int_eq(guard_of(&m, 1), GUARD_RETRY);
+    m.faults[ACT_READ_ADDONS] = 0;
+    pass(&m, 61000);
+    ck_assert_int_eq(m.quantity[1], 6);
+}
+END_TEST
+
+START_TEST(plans_move_while_the_formation_is_refused)
+{
+    lead(&m);
+    fail_next(&m, ACT_READ_FORMATION, ACT_FORBIDDEN, 403, 1);
+    pass(&m, 61000);
+    ck_assert_int_eq(guard_of(&m, 0), GUARD_CONTROLLER);
+    (void)want_plan(6);
+    ck_assert_int_eq(m.quantity[1], 6);
+}
+END_TEST
+
+START_TEST(dynos_move_while_a_plan_is_being_changed)
+{
+    lead(&m);
+    m.provisioning = true;
+    (void)want_plan(6);
+    (void)want(&m, 0, 9, false);
+    ck_assert_int_eq(m.quantity[0], 9);
+    (void)want_plan(7);
+    pass(&m, 1000);
+    ck_assert_int_eq(guard_of(&m, 1), GUARD_PROVISIONING);
+}
+END_TEST
+
+START_TEST(a_limit_on_dynos_leaves_plans_alone)
+{
+    lead(&m);
+    m.quantity[1] = 40;
+    pass(&m, 61000);
+    fail_next(&m, ACT_WRITE, ACT_LIMIT, 422, 1);
+    m.fault[ACT_WRITE].limit = 20;
+    (void)want(&m, 0, 30, false);
+    ck_assert_int_eq(m.quantity[0], 20); /* the plan's rung takes nothing away */
+    (void)want_plan(45);
+    pass(&m, 1000);
+    ck_assert_int_eq(m.quantity[1], 45);
+}
+END_TEST
+
+/* Whatever is scaled. */
+static void add_all(TCase *tcase)
+{
     tcase_add_test(tcase, nothing_is_asked_before_the_lease_and_the_journal);
     tcase_add_test(tcase, a_rise_is_written_at_once_through_the_journal);
     tcase_add_test(tcase, an_equal_quantity_is_never_written);
     tcase_add_test(tcase, heroku_is_read_once_a_minute);
     tcase_add_test(tcase, a_change_rests_on_a_fresh_reading);
-    tcase_add_test(tcase, a_fall_goes_by_a_quarter_and_waits_between);
     tcase_add_test(tcase, a_target_out_of_range_is_refused_and_told);
     tcase_add_test(tcase, an_epoch_that_is_over_is_ignored);
     tcase_add_test(tcase, a_target_of_another_partition_or_app_is_ignored);
@@ -1910,7 +2347,6 @@ int main(void)
     tcase_add_test(tcase, a_target_decided_before_the_one_held_is_ignored);
     tcase_add_test(tcase, a_target_that_the_new_leader_has_not_restated_lets_nothing_fall);
     tcase_add_test(tcase, a_new_epoch_counts_its_marks_anew);
-    tcase_add_test(tcase, what_runs_is_told_at_once_and_each_minute_where_a_target_needs_it);
     tcase_add_test(tcase, what_runs_is_told_again_until_it_could_be);
     tcase_add_test(tcase, what_runs_is_not_told_where_nothing_depends_on_it);
     tcase_add_test(tcase, mode_off_asks_nothing);
@@ -1920,10 +2356,8 @@ int main(void)
     tcase_add_test(tcase, the_down_cooldown_holds_the_next_fall);
     tcase_add_test(tcase, max_step_up_goes_by_steps);
     tcase_add_test(tcase, changes_an_hour_are_bounded);
-    tcase_add_test(tcase, zero_is_left_alone_until_it_ends);
     tcase_add_test(tcase, maintenance_is_left_alone_until_it_ends);
     tcase_add_test(tcase, a_pause_holds_until_it_is_taken_back);
-    tcase_add_test(tcase, raised_by_hand_is_a_floor_for_manual_hold);
     tcase_add_test(tcase, lowered_by_hand_moves_nothing_for_manual_hold);
     tcase_add_test(tcase, a_write_that_heroku_did_not_keep_is_tried_again);
     tcase_add_test(tcase, an_unanswered_write_that_was_done_is_no_human);
@@ -1937,9 +2371,6 @@ int main(void)
     tcase_add_test(tcase, a_403_or_404_blocks_the_controller_for_ten_minutes);
     tcase_add_test(tcase, an_app_that_cannot_be_read_is_blocked_for_ten_minutes);
     tcase_add_test(tcase, a_process_type_that_is_gone_is_told_until_it_is_back);
-    tcase_add_test(tcase, a_limit_is_applied_less_the_other_process_types);
-    tcase_add_test(tcase, a_limit_below_what_runs_lowers_nothing);
-    tcase_add_test(tcase, another_refusal_is_remembered_until_the_target_changes);
     tcase_add_test(tcase, a_conflict_reads_again_and_tries_once_more);
     tcase_add_test(tcase, failed_readings_are_retried_with_growing_waits);
     tcase_add_test(tcase, a_missing_key_disables_the_account_loudly);
@@ -1961,25 +2392,83 @@ int main(void)
     tcase_add_test(tcase, a_drain_starts_nothing_new);
     tcase_add_loop_test(tcase, an_intent_that_is_overtaken_sends_nothing, 0, MEANWHILE_COUNT);
     tcase_add_loop_test(tcase, cooldowns_of_the_journal_go_on, 0, 3);
-    tcase_add_test(tcase, an_entry_of_another_accounts_journal_is_ignored);
-    tcase_add_test(tcase, a_limit_is_shared_with_the_apps_other_controllers);
     tcase_add_test(tcase,
                    after_another_history_any_epoch_is_taken_and_nothing_falls_before_its_mark);
     tcase_add_test(tcase, a_mark_of_an_epoch_that_is_over_is_no_sign_of_life);
     tcase_add_test(tcase, lowered_by_hand_to_what_ran_before_is_a_human_after_a_while);
     tcase_add_test(tcase, a_write_without_an_answer_explains_nothing_for_ever);
     tcase_add_test(tcase, a_refusal_ends_with_its_target);
-    tcase_add_test(tcase, a_change_taken_otherwise_than_asked_for_is_not_hammered);
     tcase_add_test(tcase, a_pause_of_something_else_holds_nothing);
+    tcase_add_test(tcase, a_reload_keeps_what_is_known);
+    tcase_add_test(tcase, answers_after_a_reload_find_their_app);
+    tcase_add_loop_test(tcase, a_random_walk_breaks_no_invariant, 0, 12);
+}
+
+static void add_dynos(TCase *tcase)
+{
+    tcase_add_test(tcase, what_runs_is_told_at_once_and_each_minute_where_a_target_needs_it);
+    tcase_add_test(tcase, a_fall_goes_by_a_quarter_and_waits_between);
+    tcase_add_test(tcase, zero_is_left_alone_until_it_ends);
+    tcase_add_test(tcase, raised_by_hand_is_a_floor_for_manual_hold);
+    tcase_add_test(tcase, a_limit_is_applied_less_the_other_process_types);
+    tcase_add_test(tcase, a_limit_below_what_runs_lowers_nothing);
+    tcase_add_test(tcase, another_refusal_is_remembered_until_the_target_changes);
+    tcase_add_test(tcase, an_entry_of_another_accounts_journal_is_ignored);
+    tcase_add_test(tcase, a_limit_is_shared_with_the_apps_other_controllers);
+    tcase_add_test(tcase, a_change_taken_otherwise_than_asked_for_is_not_hammered);
     tcase_add_test(tcase, a_reload_to_another_process_type_forgets_what_ran);
     tcase_add_test(tcase, two_keys_of_one_account_share_one_budget);
     tcase_add_loop_test(tcase, a_key_of_another_account_leaves_the_shared_budget, 0, 2);
     tcase_add_test(tcase, the_greatest_relative_shortage_goes_first);
-    tcase_add_test(tcase, a_reload_keeps_what_is_known);
-    tcase_add_test(tcase, answers_after_a_reload_find_their_app);
-    tcase_add_loop_test(tcase, a_random_walk_breaks_no_invariant, 0, 12);
     tcase_add_test(tcase, the_same_events_give_the_same_effects);
+}
+
+static void add_plans(TCase *tcase)
+{
+    tcase_add_test(tcase, a_smaller_plan_is_not_asked_for_unless_allowed);
+    tcase_add_test(tcase, a_fall_is_one_plan_at_a_time);
+    tcase_add_test(tcase, a_change_that_is_not_finished_is_left_alone_and_blamed_on_nobody);
+    tcase_add_test(tcase, a_change_that_came_to_nothing_is_tried_again);
+    tcase_add_test(tcase, an_unanswered_change_that_is_under_way_is_done);
+    tcase_add_test(tcase, somebody_elses_change_is_judged_when_it_is_over);
+    tcase_add_test(tcase, a_refused_plan_is_tried_again_in_ten_minutes);
+    tcase_add_test(tcase, a_plan_refused_for_a_change_under_way_is_tried_when_that_is_over);
+    tcase_add_test(tcase, a_limit_that_is_told_of_a_plan_is_a_refusal);
+    tcase_add_test(tcase, a_plan_that_is_not_in_the_table_changes_nothing_and_is_told);
+    tcase_add_test(tcase, a_plan_that_vanishes_settles_what_was_open);
+    tcase_add_test(tcase, a_reload_to_another_add_on_forgets_what_is_there);
+    tcase_add_loop_test(tcase, the_add_on_that_is_meant_is_found_or_it_is_said_why_not, 0,
+                        (int)(sizeof addon_cases / sizeof *addon_cases));
+}
+
+static void add_both(TCase *tcase)
+{
+    tcase_add_test(tcase, both_of_an_app_are_read_and_written_one_at_a_time);
+    tcase_add_test(tcase, dynos_move_while_the_add_ons_cannot_be_read);
+    tcase_add_test(tcase, plans_move_while_the_formation_is_refused);
+    tcase_add_test(tcase, dynos_move_while_a_plan_is_being_changed);
+    tcase_add_test(tcase, a_limit_on_dynos_leaves_plans_alone);
+}
+
+static TCase *tcase_new(Suite *suite, const char *name, SFun set_up)
+{
+    TCase *tcase = tcase_create(name);
+    tcase_add_checked_fixture(tcase, set_up, teardown);
+    tcase_set_timeout(tcase, 60);
     suite_add_tcase(suite, tcase);
+    return tcase;
+}
+
+int main(void)
+{
+    Suite *suite = suite_create("actuator_core");
+    TCase *dynos = tcase_new(suite, "dynos", setup);
+    TCase *of_plans = tcase_new(suite, "plans", setup_plans);
+    add_all(dynos);
+    add_dynos(dynos);
+    add_all(of_plans);
+    add_plans(of_plans);
+    add_both(tcase_new(suite, "both", setup_both));
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
     int failed = srunner_ntests_failed(runner);

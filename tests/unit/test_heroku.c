@@ -202,6 +202,77 @@ START_TEST(the_headers_are_read_with_bounds)
 }
 END_TEST
 
+#define ADDON(state)                                                                           \
+    "{\"addon_service\":{\"name\":\"rediscloud\",\"id\":\"s\"},\"id\":\"0123\",\"name\":"      \
+    "\"redis-round-1\",\"plan\":{\"id\":\"p\",\"name\":\"rediscloud:100\"},\"state\":\"" state \
+    "\",\"billed_price\":null}"
+
+static enum act_class read_plan(long status, const char *body)
+{
+    struct heroku_reply came = reply(status, body);
+    heroku_read_answer(store, ACT_WRITE_PLAN, "rediscloud", &came, 0, &answer);
+    return answer.class;
+}
+
+START_TEST(a_list_of_add_ons_is_read)
+{
+    ck_assert_int_eq(
+        read_as(ACT_READ_ADDONS, 200,
+                "[" ADDON("provisioned") "," ADDON("provisioning") "," ADDON("deprovisioned") "]"),
+        ACT_OK);
+    ck_assert_uint_eq(answer.addons_count, 3);
+    ck_assert(dyn_str_is(answer.addons[0].service, "rediscloud"));
+    ck_assert(dyn_str_is(answer.addons[0].id, "0123"));
+    ck_assert(dyn_str_is(answer.addons[0].name, "redis-round-1"));
+    ck_assert(dyn_str_is(answer.addons[0].plan, "rediscloud:100"));
+    ck_assert(!answer.addons[0].provisioning && !answer.addons[0].leaving);
+    ck_assert(answer.addons[1].provisioning && !answer.addons[1].leaving);
+    ck_assert(answer.addons[2].leaving);
+    ck_assert_int_eq(read_as(ACT_READ_ADDONS, 200, "[]"), ACT_OK);
+    ck_assert_uint_eq(answer.addons_count, 0);
+}
+END_TEST
+
+START_TEST(add_ons_that_cannot_be_believed_are_no_reading)
+{
+    static const char *const bodies[] = {
+        "",
+        "{}",
+        "[1]",
+        "[{}]",
+        "[" ADDON("") "]",
+        "[{\"addon_service\":\"rediscloud\",\"id\":\"1\",\"name\":\"a\",\"plan\":{\"name\":\"x\"},"
+        "\"state\":\"provisioned\"}]",
+        "[{\"addon_service\":{\"name\":\"a\"},\"id\":\"\",\"name\":\"a\",\"plan\":{\"name\":\"x\"},"
+        "\"state\":\"provisioned\"}]",
+        "[{\"addon_service\":{\"name\":\"a\"},\"id\":\"1\",\"name\":\"a\",\"plan\":null,"
+        "\"state\":\"provisioned\"}]",
+        "[{\"addon_service\":{\"name\":\"a\"},\"id\":"
+        "\"0123456789012345678901234567890123456789012345678901234567890123\",\"name\":\"a\","
+        "\"plan\":{\"name\":\"x\"},\"state\":\"provisioned\"}]",
+    };
+    for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
+        ck_assert_msg(read_as(ACT_READ_ADDONS, 200, bodies[i]) == ACT_UNCERTAIN, "%s", bodies[i]);
+    }
+    ck_assert_int_eq(read_as(ACT_READ_ADDONS, 206, "[]"), ACT_UNCERTAIN);
+}
+END_TEST
+
+START_TEST(a_changed_add_on_must_be_of_the_service_that_was_asked_for)
+{
+    ck_assert_int_eq(read_plan(200, ADDON("provisioned")), ACT_OK);
+    ck_assert_uint_eq(answer.addons_count, 1);
+    ck_assert(!answer.addons[0].provisioning);
+    ck_assert_int_eq(read_plan(202, ADDON("provisioning")), ACT_OK);
+    ck_assert(answer.addons[0].provisioning);
+    ck_assert_int_eq(read_as(ACT_WRITE_PLAN, 200, ADDON("provisioned")), ACT_UNCERTAIN);
+    ck_assert_int_eq(read_plan(200, "[" ADDON("provisioned") "]"), ACT_UNCERTAIN);
+    ck_assert_int_eq(read_plan(202, ""), ACT_UNCERTAIN);
+    ck_assert_int_eq(read_plan(422, "{\"id\":\"invalid_params\"}"), ACT_REFUSED);
+    ck_assert_int_eq(read_plan(423, "{\"id\":\"confirmation_required\"}"), ACT_REFUSED);
+}
+END_TEST
+
 START_TEST(paths_hold_no_surprises)
 {
     struct dyn_buf path;
@@ -210,6 +281,16 @@ START_TEST(paths_hold_no_surprises)
     ck_assert_int_eq(heroku_path(&path, &request), DYN_OK);
     ck_assert_str_eq(dyn_buf_text(&path), "/apps/shop/formation/web");
     dyn_buf_clear(&path);
+    request.kind = ACT_READ_ADDONS;
+    ck_assert_int_eq(heroku_path(&path, &request), DYN_OK);
+    ck_assert_str_eq(dyn_buf_text(&path), "/apps/shop/addons");
+    dyn_buf_clear(&path);
+    request.kind = ACT_WRITE_PLAN;
+    request.addon = "../x";
+    ck_assert_int_eq(heroku_path(&path, &request), DYN_OK);
+    ck_assert_str_eq(dyn_buf_text(&path), "/apps/shop/addons/..%2Fx");
+    dyn_buf_clear(&path);
+    request.kind = ACT_WRITE;
     request.app = "a/../b?c#d e";
     ck_assert_int_eq(heroku_path(&path, &request), DYN_OK);
     ck_assert_str_eq(dyn_buf_text(&path), "/apps/a%2F..%2Fb%3Fc%23d%20e/formation/web");
@@ -240,6 +321,9 @@ int main(void)
     tcase_add_test(tcase, a_list_that_cannot_be_believed_is_no_reading);
     tcase_add_test(tcase, too_many_process_types_are_no_reading);
     tcase_add_test(tcase, a_written_formation_must_be_the_one_that_was_asked_for);
+    tcase_add_test(tcase, a_list_of_add_ons_is_read);
+    tcase_add_test(tcase, add_ons_that_cannot_be_believed_are_no_reading);
+    tcase_add_test(tcase, a_changed_add_on_must_be_of_the_service_that_was_asked_for);
     tcase_add_test(tcase, account_limits_and_maintenance_are_read);
     tcase_add_test(tcase, each_status_has_its_class);
     tcase_add_test(tcase, a_failed_transport_tells_whether_it_was_sent);
