@@ -83,9 +83,10 @@ static void not_before(struct dyn_buf *out, const struct input_story *story, int
     }
 }
 
-void explain_cover(struct dyn_buf *out, const struct input_story *story,
-                   const struct config_input *config, int64_t now_ms)
+void explain_cover(struct dyn_buf *out, const struct config_controller *controller,
+                   const struct input_story *story, int64_t now_ms)
 {
+    const struct config_input *config = explain_input(controller, story->name);
     switch (story->cover) {
     case COVER_YES:
         return;
@@ -121,7 +122,10 @@ void explain_cover(struct dyn_buf *out, const struct input_story *story,
         no_value_for(out, story, now_ms);
         (void)dyn_buf_addf(out, ": ");
         if (config != NULL) {
-            (void)dyn_buf_addf(out, "at least %" PRId32 " stand in for it, ", config->fallback);
+            (void)dyn_buf_addf(out, "at least ");
+            explain_count(out, controller, config->fallback);
+            (void)dyn_buf_addf(out, "%s in for it, ",
+                               controller->plans == NULL ? " stand" : " stands");
         }
         (void)dyn_buf_addf(out, "and nothing is scaled down (on_outage: fallback)");
         return;
@@ -176,12 +180,12 @@ static void input_text(struct dyn_buf *out, const struct explain_facts *facts,
         explain_time(out, numbers.max_counts, facts->now_ms);
     }
     if (numbers.estimate >= 0) {
-        (void)dyn_buf_addf(out, "; asks for %" PRId32 " %s", numbers.estimate,
-                           explain_unit(facts->controller, numbers.estimate));
+        (void)dyn_buf_addf(out, "; asks for ");
+        explain_resources(out, facts->controller, numbers.estimate);
         conversion_text(out, config, numbers.max);
     }
     dyn_buf_init(&cover, DYN_ERROR_TEXT_MAX);
-    explain_cover(&cover, story, config, facts->now_ms);
+    explain_cover(&cover, facts->controller, story, facts->now_ms);
     if (cover.len > 0) {
         (void)dyn_buf_addf(out, "\n    %s", dyn_buf_text(&cover));
     }
@@ -193,19 +197,20 @@ static void input_text(struct dyn_buf *out, const struct explain_facts *facts,
 
 static void reason_text(struct dyn_buf *out, const struct explain_facts *facts)
 {
-    const struct target *target = facts->target;
     const struct config_controller *config = facts->controller;
-    switch (target->reason) {
+    char min[CONFIG_RUNG_TEXT];
+    char max[CONFIG_RUNG_TEXT];
+    (void)config_rung_text(config, config->min_resource, min);
+    (void)config_rung_text(config, config->max_resource, max);
+    switch (facts->target->reason) {
     case TARGET_DEMAND:
-        (void)dyn_buf_addf(out, "; within min_resource %" PRId32 " and max_resource %" PRId32,
-                           config->min_resource, config->max_resource);
+        (void)dyn_buf_addf(out, "; within min_resource %s and max_resource %s", min, max);
         return;
     case TARGET_AT_MIN:
-        (void)dyn_buf_addf(out, "; raised to min_resource %" PRId32, config->min_resource);
+        (void)dyn_buf_addf(out, "; raised to min_resource %s", min);
         return;
     case TARGET_AT_MAX:
-        (void)dyn_buf_addf(out, "; cut to max_resource %" PRId32 ": raise it if the app needs more",
-                           config->max_resource);
+        (void)dyn_buf_addf(out, "; cut to max_resource %s: raise it if the app needs more", max);
         return;
     case TARGET_PINNED:
         (void)dyn_buf_addf(out, "; an operator pinned it: `dynosaur unpin` ends that");
@@ -223,8 +228,7 @@ static void target_text(struct dyn_buf *out, const struct explain_facts *facts)
     }
     (void)dyn_buf_addf(out, "  together: ");
     if (target->estimate >= 0) {
-        (void)dyn_buf_addf(out, "%" PRId32 " %s", target->estimate,
-                           explain_unit(facts->controller, target->estimate));
+        explain_resources(out, facts->controller, target->estimate);
         if (target->inputs_count > 1) {
             (void)dyn_buf_addf(out, ", the highest of %" PRIu32 " inputs", target->inputs_count);
         }
@@ -232,8 +236,9 @@ static void target_text(struct dyn_buf *out, const struct explain_facts *facts)
         (void)dyn_buf_addf(out, "no estimate");
     }
     reason_text(out, facts);
-    (void)dyn_buf_addf(out, "\n  target: %" PRId32 " %s%s, told at ", target->rung,
-                       explain_unit(facts->controller, target->rung),
+    (void)dyn_buf_addf(out, "\n  target: ");
+    explain_resources(out, facts->controller, target->rung);
+    (void)dyn_buf_addf(out, "%s, told at ",
                        target->raise_only ? " or what runs, if that is more (raise_only)" : "");
     explain_time(out, target->log_ms, facts->now_ms);
     (void)dyn_buf_addf(out, "\n");
@@ -262,8 +267,8 @@ static void running_text(struct dyn_buf *out, const struct explain_facts *facts)
     if (actual->running < 0) {
         (void)dyn_buf_addf(out, "not known");
     } else {
-        (void)dyn_buf_addf(out, "%" PRId32 " %s of %s", actual->running,
-                           explain_unit(facts->controller, actual->running),
+        explain_resources(out, facts->controller, actual->running);
+        (void)dyn_buf_addf(out, " of %s",
                            facts->controller->process_type != NULL ? facts->controller->process_type
                                                                    : facts->controller->name);
     }
@@ -284,14 +289,18 @@ static void running_text(struct dyn_buf *out, const struct explain_facts *facts)
     }
 }
 
-static void action_text(struct dyn_buf *out, const struct action *action, int64_t now_ms)
+static void action_text(struct dyn_buf *out, const struct config_controller *controller,
+                        const struct action *action, int64_t now_ms)
 {
     (void)dyn_buf_addf(out, "    ");
     explain_time(out, action->wall_ms, now_ms);
-    (void)dyn_buf_addf(out, ": " DYN_STR_FMT " %" PRId32 " -> %" PRId32,
-                       DYN_STR_ARG(action->process_type), action->from, action->to);
+    (void)dyn_buf_addf(out, ": " DYN_STR_FMT " ", DYN_STR_ARG(action->process_type));
+    explain_count(out, controller, action->from);
+    (void)dyn_buf_addf(out, " -> ");
+    explain_count(out, controller, action->to);
     if (action->target != action->to) {
-        (void)dyn_buf_addf(out, ", towards %" PRId32, action->target);
+        (void)dyn_buf_addf(out, ", towards ");
+        explain_count(out, controller, action->target);
     }
     (void)dyn_buf_addf(out, " (%s", action_outcome_text(action->outcome));
     if (action->outcome != ACTION_DONE && action->http_status != 0) {
@@ -348,16 +357,16 @@ void explain_standing(struct dyn_buf *out, const struct explain_facts *facts)
 {
     const struct actual *actual = facts->actual;
     if (actual != NULL && actual->running >= 0) {
-        (void)dyn_buf_addf(out, "%" PRId32, actual->running);
+        explain_count(out, facts->controller, actual->running);
     } else {
         (void)dyn_buf_addf(out, "?");
     }
     if (has_target(facts)) {
-        (void)dyn_buf_addf(out, " of %" PRId32 " %s%s", facts->target->rung,
-                           explain_unit(facts->controller, facts->target->rung),
-                           facts->target->raise_only ? " or more" : "");
+        (void)dyn_buf_addf(out, facts->controller->plans == NULL ? " of " : ", wanted ");
+        explain_resources(out, facts->controller, facts->target->rung);
+        (void)dyn_buf_addf(out, "%s", facts->target->raise_only ? " or more" : "");
     } else {
-        (void)dyn_buf_addf(out, " %s, no target", explain_unit(facts->controller, 2));
+        (void)dyn_buf_addf(out, "%s, no target", facts->controller->plans == NULL ? " dynos" : "");
     }
     if (actual == NULL) {
         (void)dyn_buf_addf(out, "; the actuator has told nothing");
@@ -389,6 +398,6 @@ void explain_text(struct dyn_buf *out, const struct explain_facts *facts)
         (void)dyn_buf_addf(out, "  last actions:\n");
     }
     for (size_t i = 0; i < facts->actions_count; i++) {
-        action_text(out, facts->actions[i], facts->now_ms);
+        action_text(out, facts->controller, facts->actions[i], facts->now_ms);
     }
 }

@@ -32,10 +32,10 @@ void explain_standing(struct dyn_buf *out, const struct explain_facts *facts);
 
 /**
  * What is wrong with an input, not ended: "no value for 4 min 10 s (HTTP 500): nothing is scaled
- * down until values are back for 5 min". Nothing is added when it is covered; `config` may be NULL.
+ * down until values are back for 5 min". Nothing is added when it is covered.
  */
-void explain_cover(struct dyn_buf *out, const struct input_story *story,
-                   const struct config_input *config, int64_t now_ms);
+void explain_cover(struct dyn_buf *out, const struct config_controller *controller,
+                   const struct input_story *story, int64_t now_ms);
 
 /** Whether people should look: it stands elsewhere than at its target, or nothing is known. */
 bool explain_is_trouble(const struct explain_facts *facts);
@@ -61,7 +61,10 @@ const struct config_input *explain_input(const struct config_controller *control
 void explain_duration(struct dyn_buf *out, int64_t ms);
 /* "03:12:05 UTC (in 4 min 48 s)", "03:07:05 UTC (12 s ago)"; with the day when it is another */
 void explain_time(struct dyn_buf *out, int64_t at_ms, int64_t now_ms);
-/* What one unit is called: "dynos", "dyno", or "rung" where it is a plan. */
-const char *explain_unit(const struct config_controller *controller, int32_t count);
+/* "1 dyno", "4 dynos", or a plan: "rediscloud:250" */
+void explain_resources(struct dyn_buf *out, const struct config_controller *controller,
+                       int32_t count);
+/* The same without the unit: "4", "rediscloud:250" */
+void explain_count(struct dyn_buf *out, const struct config_controller *controller, int32_t count);
 
 #endif

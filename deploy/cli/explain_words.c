@@ -52,13 +52,19 @@ void explain_time(struct dyn_buf *out, int64_t at_ms, int64_t now_ms)
     (void)dyn_buf_addf(out, "%s)", at_ms > now_ms ? "" : " ago");
 }
 
-const char *explain_unit(const struct config_controller *controller, int32_t count)
+void explain_count(struct dyn_buf *out, const struct config_controller *controller, int32_t count)
 {
-    bool dynos = strcmp(controller->type->name, "dynos") == 0;
-    if (count == 1) {
-        return dynos ? "dyno" : "step of the plan";
+    char text[CONFIG_RUNG_TEXT];
+    (void)dyn_buf_addf(out, "%s", config_rung_text(controller, count, text));
+}
+
+void explain_resources(struct dyn_buf *out, const struct config_controller *controller,
+                       int32_t count)
+{
+    explain_count(out, controller, count);
+    if (controller->plans == NULL) {
+        (void)dyn_buf_addf(out, "%s", count == 1 ? " dyno" : " dynos");
     }
-    return dynos ? "dynos" : "steps of the plan";
 }
 
 const struct config_input *explain_input(const struct config_controller *controller,

@@ -28,6 +28,7 @@ struct operating {
     struct dyn_str app;
     struct dyn_str controller;
     int64_t rung;
+    const char *plan; /* in place of a number; NULL: none */
     int64_t until_ms;
 };
 
@@ -115,8 +116,13 @@ static int words_read(struct operating *operating, const char **out_file)
     if (named > 0) {
         app_split(operating, operating->words[0]);
     }
-    if (is_pin &&
-        !cli_number(command, "N", operating->words[1], 1, DYN_QUANTITY_MAX, &operating->rung)) {
+    if (is_pin && strchr(operating->words[1], ':') != NULL) {
+        operating->plan = operating->words[1];
+        if (operating->controller.len == 0) {
+            return cli_usage(command, "whose plan? Say APP/CONTROLLER");
+        }
+    } else if (is_pin && !cli_number(command, "N", operating->words[1], 1, DYN_QUANTITY_MAX,
+                                     &operating->rung)) {
         return CLI_USAGE;
     }
     if (is_pin && operating->for_text == NULL) {
@@ -127,8 +133,42 @@ static int words_read(struct operating *operating, const char **out_file)
     return *out_file != NULL ? CLI_DONE : CLI_USAGE;
 }
 
+/* Whether what is pinned is for that controller; a plan becomes its rung. */
+static int rung_check(struct operating *operating, const struct config_app *app,
+                      const struct config_controller *controller)
+{
+    const struct cli_command *command = operating->command;
+    char max[CONFIG_RUNG_TEXT];
+    if (operating->plan != NULL) {
+        operating->rung =
+            controller->plans != NULL ? plan_rung(controller->plans, operating->plan) : 0;
+        if (operating->rung == 0) {
+            return cli_usage(command, "%s/%s has no plan %s", app->name, controller->name,
+                             operating->plan);
+        }
+    } else if (operating->rung > 0 && controller->plans != NULL) {
+        return cli_usage(command, "%s/%s scales plans: say one in place of a number, such as %s",
+                         app->name, controller->name,
+                         config_rung_text(controller, controller->max_resource, max));
+    }
+    if (operating->rung > controller->max_resource) {
+        return cli_usage(command, "%s/%s has max_resource %s", app->name, controller->name,
+                         config_rung_text(controller, controller->max_resource, max));
+    }
+    return CLI_DONE;
+}
+
+/* A number is one of dynos: of an app's controllers it is meant for those. */
+static bool is_meant(const struct operating *operating, const struct config_controller *controller)
+{
+    if (operating->controller.len > 0) {
+        return dyn_str_is(operating->controller, controller->name);
+    }
+    return operating->rung == 0 || controller->plans == NULL;
+}
+
 /* How many controllers are meant; told when none is, or when N is not for them. */
-static int names_check(const struct operating *operating, const struct config *config)
+static int names_check(struct operating *operating, const struct config *config)
 {
     size_t found = 0;
     for (size_t i = 0; i < config->apps_count; i++) {
@@ -136,14 +176,13 @@ static int names_check(const struct operating *operating, const struct config *c
         for (size_t k = 0; dyn_str_is(operating->app, app->name) && k < app->controllers_count;
              k++) {
             const struct config_controller *controller = &app->controllers[k];
-            if (operating->controller.len > 0 &&
-                !dyn_str_is(operating->controller, controller->name)) {
+            if (!is_meant(operating, controller)) {
                 continue;
             }
             found++;
-            if (operating->rung > controller->max_resource) {
-                return cli_usage(operating->command, "%s/%s has max_resource %" PRId32, app->name,
-                                 controller->name, controller->max_resource);
+            int status = rung_check(operating, app, controller);
+            if (status != CLI_DONE) {
+                return status;
             }
         }
     }
@@ -199,7 +238,9 @@ static void told(const struct operating *operating)
     (void)printf("asked: %s " DYN_STR_FMT "%s" DYN_STR_FMT, operating->command->name,
                  DYN_STR_ARG(operating->app.len > 0 ? operating->app : DYN_STR("everything")),
                  operating->controller.len > 0 ? "/" : "", DYN_STR_ARG(operating->controller));
-    if (operating->verb == COMMAND_PIN) {
+    if (operating->plan != NULL) {
+        (void)printf(" at %s", operating->plan);
+    } else if (operating->verb == COMMAND_PIN) {
         (void)printf(" at %" PRId64, operating->rung);
     }
     (void)printf("%s\n", dyn_buf_text(&until));
@@ -290,10 +331,11 @@ const struct cli_command cli_resume = {
 const struct cli_command cli_pin = {
     .name = "pin",
     .arguments = "APP[/CONTROLLER] N --for TIME FILE [--why TEXT]",
-    .summary = "hold an app at N dynos for a time",
+    .summary = "hold an app at N dynos, or an add-on at a plan, for a time",
     .help =
         "The target is N until the time is over, whatever the inputs say; `dynosaur unpin` ends\n"
-        "it sooner.",
+        "it sooner. Of a controller of plans N is a plan, such as rediscloud:250, and CONTROLLER\n"
+        "must be said.",
     .options = options_timed,
     .run = run_pin,
 };

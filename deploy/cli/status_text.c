@@ -52,7 +52,7 @@ static void controller_trouble(struct dyn_buf *out, const struct fleet *fleet,
         (void)dyn_buf_addf(out, "%s/%s input " DYN_STR_FMT ": %s, ", controller->app->name,
                            controller->config->name, DYN_STR_ARG(story->name),
                            input_health_text(story->health));
-        explain_cover(out, story, explain_input(controller->config, story->name), fleet->now_ms);
+        explain_cover(out, controller->config, story, fleet->now_ms);
         (void)dyn_buf_addf(out, "\n");
     }
 }
@@ -197,12 +197,13 @@ static void view_controller(struct dyn_buf *out, struct dyn_buf *line,
         view_number(line, numbers.value);
         (void)dyn_buf_addf(line, "  max ");
         view_number(line, numbers.max);
-        (void)dyn_buf_addf(line, "  asks %3" PRId32 "  %s", numbers.estimate,
+        char asks[CONFIG_RUNG_TEXT];
+        (void)dyn_buf_addf(line, "  asks %3s  %s",
+                           config_rung_text(facts->controller, numbers.estimate, asks),
                            input_health_text(story->health));
         if (story->cover != COVER_YES) {
             (void)dyn_buf_addf(line, ", ");
-            explain_cover(line, story, explain_input(facts->controller, story->name),
-                          facts->now_ms);
+            explain_cover(line, facts->controller, story, facts->now_ms);
         }
         view_line(out, line, width);
     }

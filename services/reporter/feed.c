@@ -188,6 +188,7 @@ static bool action_prepare(struct feed *feed, struct sink_delivery *out)
         return false;
     }
     out->action = &feed->action;
+    out->controller = names_controller(feed->options.names, feed->action.controller);
     return app_is_wanted(feed, feed->action.app);
 }
 

@@ -69,6 +69,12 @@ static struct place *place_find(const struct names *names, uint64_t controller)
     return bsearch(&key, names->places, names->count, sizeof key, place_compare);
 }
 
+const struct config_controller *names_controller(const struct names *names, uint64_t controller)
+{
+    const struct place *place = place_find(names, controller);
+    return place != NULL ? place->config : NULL;
+}
+
 bool names_actual(struct names *names, const struct actual *actual)
 {
     struct place *place = place_find(names, actual->controller);

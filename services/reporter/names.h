@@ -21,6 +21,8 @@ struct names;
 
 struct names *names_new(const struct config *config); /* NULL: no memory */
 void names_free(struct names *names);
+/** NULL: this configuration has none of that id. */
+const struct config_controller *names_controller(const struct names *names, uint64_t controller);
 /** Remember what runs. False: a controller that this configuration does not have. */
 bool names_actual(struct names *names, const struct actual *actual);
 

@@ -51,6 +51,9 @@ struct sink_delivery {
     uint64_t incident; /* equal for troubles of one cause; 0: no error that can be over */
     uint32_t others;   /* so many more of the incident are told and not over */
     const struct action *action; /* NULL: none */
+    /* Of `action`: what its numbers mean, see config_rung_text(). NULL: the configuration has it no
+     * more. */
+    const struct config_controller *controller;
 };
 
 struct sink_ops {

@@ -74,7 +74,7 @@ static const char *covered(enum input_cover cover)
 {
     target.inputs[0].cover = cover;
     dyn_buf_clear(&out);
-    explain_cover(&out, &target.inputs[0], &inputs[0], NOW_MS);
+    explain_cover(&out, &controller, &target.inputs[0], NOW_MS);
     return dyn_buf_text(&out);
 }
 
@@ -125,6 +125,49 @@ START_TEST(a_target_and_a_step_are_explained)
     target.inputs[0].max = 9;
     target.inputs[0].estimate = 0;
     ck_assert_ptr_nonnull(strstr(explained(), "; asks for 0 dynos (below the first step, 10)\n"));
+}
+END_TEST
+
+static void scale_plans(void)
+{
+    controller.plans = plan_table_find("rediscloud");
+    controller.process_type = "rediscloud";
+    controller.min_resource = 2;
+    controller.max_resource = 5;
+    target.rung = 5;
+    target.estimate = 11;
+    target.reason = TARGET_AT_MAX;
+    target.inputs[0].estimate = 11;
+    actual.running = 3;
+}
+
+START_TEST(plans_are_called_by_their_names)
+{
+    static const struct action action = {.process_type = {"rediscloud", 10},
+                                         .wall_ms = NOW_MS - 60 * S,
+                                         .from = 2,
+                                         .to = 3,
+                                         .target = 5,
+                                         .outcome = ACTION_DONE};
+    static const struct action *const actions[] = {&action};
+    scale_plans();
+    actual.guard = GUARD_PROVISIONING;
+    facts.actions = actions;
+    facts.actions_count = 1;
+    ck_assert_str_eq(
+        explained(),
+        "shop/web: rediscloud:250, wanted rediscloud:1000, provisioning (mode: live)\n"
+        "  users: 42 at 03:07:05 UTC (12 s ago); highest of the last 5 min: 930, counts until "
+        "03:12:05 UTC (in 4 min 48 s); asks for more than rediscloud:50000\n"
+        "  together: more than rediscloud:50000; cut to max_resource rediscloud:1000: raise it if "
+        "the app needs more\n"
+        "  target: rediscloud:1000, told at 03:07:15 UTC (2 s ago)\n"
+        "  running: rediscloud:250 of rediscloud, told at 03:07:14 UTC (3 s ago)\n"
+        "  held by: provisioning. The add-on is being changed to another plan: no further change "
+        "before that is done.\n"
+        "  last actions:\n"
+        "    03:06:17 UTC (1 min ago): rediscloud rediscloud:100 -> rediscloud:250, towards "
+        "rediscloud:1000 (done)\n");
 }
 END_TEST
 
@@ -323,6 +366,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, begin, end);
     tcase_add_test(tcase, a_controller_is_explained_from_its_inputs_to_its_guard);
     tcase_add_test(tcase, a_target_and_a_step_are_explained);
+    tcase_add_test(tcase, plans_are_called_by_their_names);
     tcase_add_test(tcase, every_guard_is_named_with_its_end);
     tcase_add_test(tcase, every_state_of_coverage_says_what_it_holds_and_until_when);
     tcase_add_test(tcase, the_reasons_of_a_target_are_told);

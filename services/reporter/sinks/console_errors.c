@@ -2,6 +2,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "reporter/sinks/console.h"
+#include "reporter/sinks/told.h"
 
 #include <inttypes.h>
 
@@ -45,8 +46,12 @@ static void event_write(struct dyn_buf *out, const struct event *event, uint64_t
     line_end(out, event->text);
 }
 
-static void action_write(struct dyn_buf *out, const struct action *action)
+static void action_write(struct dyn_buf *out, const struct sink_delivery *delivery)
 {
+    const struct action *action = delivery->action;
+    char from[CONFIG_RUNG_TEXT];
+    char to[CONFIG_RUNG_TEXT];
+    char target[CONFIG_RUNG_TEXT];
     bool good = action->outcome == ACTION_DONE || action->outcome == ACTION_SHADOW;
     line_begin(out, action->wall_ms, good ? "info" : "error");
     dyn_log_field(out, "event", DYN_STR("action"));
@@ -54,8 +59,9 @@ static void action_write(struct dyn_buf *out, const struct action *action)
     dyn_log_field(out, "app", action->app);
     dyn_log_field(out, "controller", action->name);
     dyn_log_field(out, "process_type", action->process_type);
-    (void)dyn_buf_addf(out, "from=%d to=%d target=%d ", (int)action->from, (int)action->to,
-                       (int)action->target);
+    (void)dyn_buf_addf(out, "from=%s to=%s target=%s ", told_rung(delivery, action->from, from),
+                       told_rung(delivery, action->to, to),
+                       told_rung(delivery, action->target, target));
     if (action->http_status != 0) {
         (void)dyn_buf_addf(out, "status=%d ", (int)action->http_status);
     }
@@ -74,7 +80,7 @@ static void errors_deliver(void *state, struct sink_host *host,
         event_write(&console->text, delivery->event, delivery->repeats);
     }
     if (delivery->action != NULL) {
-        action_write(&console->text, delivery->action);
+        action_write(&console->text, delivery);
     }
     console_flush(console);
 }

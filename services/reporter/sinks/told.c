@@ -40,12 +40,26 @@ void told_place(const struct event *event, struct dyn_buf *out)
     }
 }
 
-static void action_line(const struct action *action, struct dyn_buf *out)
+const char *told_rung(const struct sink_delivery *delivery, int32_t rung,
+                      char out[static CONFIG_RUNG_TEXT])
 {
-    (void)dyn_buf_addf(out, DYN_STR_FMT " " DYN_STR_FMT ": %d -> %d", DYN_STR_ARG(action->app),
-                       DYN_STR_ARG(action->process_type), (int)action->from, (int)action->to);
+    if (delivery->controller != NULL) {
+        return config_rung_text(delivery->controller, rung, out);
+    }
+    (void)snprintf(out, CONFIG_RUNG_TEXT, "%d", (int)rung);
+    return out;
+}
+
+static void action_line(const struct sink_delivery *delivery, struct dyn_buf *out)
+{
+    const struct action *action = delivery->action;
+    char from[CONFIG_RUNG_TEXT];
+    char to[CONFIG_RUNG_TEXT];
+    (void)dyn_buf_addf(out, DYN_STR_FMT " " DYN_STR_FMT ": %s -> %s", DYN_STR_ARG(action->app),
+                       DYN_STR_ARG(action->process_type), told_rung(delivery, action->from, from),
+                       told_rung(delivery, action->to, to));
     if (action->target != action->to) {
-        (void)dyn_buf_addf(out, " (on the way to %d)", (int)action->target);
+        (void)dyn_buf_addf(out, " (on the way to %s)", told_rung(delivery, action->target, to));
     }
     if (action->outcome != ACTION_DONE) {
         (void)dyn_buf_addf(out, ", %s", action_outcome_text(action->outcome));
@@ -59,7 +73,7 @@ void told_headline(const struct sink_delivery *delivery, struct dyn_buf *out)
 {
     const struct event *event = delivery->event;
     if (event == NULL) {
-        action_line(delivery->action, out);
+        action_line(delivery, out);
         return;
     }
     size_t before = out->len;

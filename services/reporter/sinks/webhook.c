@@ -60,17 +60,37 @@ static json_t *event_json(const struct sink_delivery *delivery)
                      "repeats", (json_int_t)delivery->repeats);
 }
 
-static json_t *action_json(const struct action *action)
+/* Numbers are what all readers know; of plans their names as well. */
+static void plans_add(json_t *json, const struct sink_delivery *delivery)
 {
+    const struct {
+        const char *key;
+        int32_t rung;
+    } names[] = {{"from_plan", delivery->action->from},
+                 {"to_plan", delivery->action->to},
+                 {"target_plan", delivery->action->target}};
+    char name[CONFIG_RUNG_TEXT];
+    bool plans = delivery->controller != NULL && delivery->controller->plans != NULL;
+    for (size_t i = 0; plans && i < sizeof names / sizeof names[0]; i++) {
+        (void)json_object_set_new(json, names[i].key,
+                                  json_string(told_rung(delivery, names[i].rung, name)));
+    }
+}
+
+static json_t *action_json(const struct sink_delivery *delivery)
+{
+    const struct action *action = delivery->action;
     char time[POST_TIME_SIZE];
     post_time(action->wall_ms, time);
-    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:i, s:i, s:i, s:i, s:o, s:o, s:s}", "type",
-                     "action", "outcome", action_outcome_text(action->outcome), "app",
-                     post_text(action->app), "controller", post_text(action->name), "process_type",
-                     post_text(action->process_type), "from", (int)action->from, "to",
-                     (int)action->to, "target", (int)action->target, "status",
-                     (int)action->http_status, "request_id", post_text(action->request_id), "words",
-                     post_text(action->words), "time", time);
+    json_t *json =
+        json_pack("{s:s, s:s, s:o, s:o, s:o, s:i, s:i, s:i, s:i, s:o, s:o, s:s}", "type", "action",
+                  "outcome", action_outcome_text(action->outcome), "app", post_text(action->app),
+                  "controller", post_text(action->name), "process_type",
+                  post_text(action->process_type), "from", (int)action->from, "to", (int)action->to,
+                  "target", (int)action->target, "status", (int)action->http_status, "request_id",
+                  post_text(action->request_id), "words", post_text(action->words), "time", time);
+    plans_add(json, delivery);
+    return json;
 }
 
 /* Both of the usual kinds: over the body alone, and over the time and the body. */
@@ -137,7 +157,7 @@ static void webhook_deliver(void *state, struct sink_host *host,
     }
     dyn_buf_clear(&webhook->body);
     post_dump(&webhook->body,
-              delivery->event != NULL ? event_json(delivery) : action_json(delivery->action));
+              delivery->event != NULL ? event_json(delivery) : action_json(delivery));
     webhook_send(webhook, delivery->event != NULL ? "event" : "action");
 }
 
