@@ -621,6 +621,8 @@ static const struct config_field fields_cronut[] = {
      .max = DAY_S,
      .fallback = "60",
      .help = "least time between two pings"},
+    FIELD_TIMEOUT,
+    FIELD_ALLOW_HTTP,
     {.key = NULL},
 };
 
@@ -632,12 +634,14 @@ static const struct config_field fields_healthcheck[] = {
      .max = DAY_S,
      .fallback = "60",
      .help = "least time between two pings"},
+    FIELD_TIMEOUT,
+    FIELD_ALLOW_HTTP,
     {.key = NULL},
 };
 
 static const struct config_type types_success[] = {
-    {CONFIG_SUCCESS, "cronut", {"Cronut"}, fields_cronut, NULL, 0, "pings Cronut", true},
-    {CONFIG_SUCCESS, "healthcheck", {NULL}, fields_healthcheck, NULL, 0, "pings a URL", true},
+    {CONFIG_SUCCESS, "cronut", {"Cronut"}, fields_cronut, NULL, 0, "pings Cronut", false},
+    {CONFIG_SUCCESS, "healthcheck", {NULL}, fields_healthcheck, NULL, 0, "pings a URL", false},
     {.name = NULL},
 };
 

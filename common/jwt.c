@@ -61,16 +61,21 @@ static dyn_err key_wrap(EVP_PKEY *pkey, struct dyn_jwt_key **out, struct dyn_err
     return DYN_OK;
 }
 
+void dyn_pem_lines(struct dyn_buf *out, struct dyn_str pem)
+{
+    for (size_t i = 0; i < pem.len; i++) {
+        bool escaped = pem.ptr[i] == '\\' && i + 1 < pem.len && pem.ptr[i + 1] == 'n';
+        (void)dyn_buf_add(out, escaped || pem.ptr[i] == '|' ? "\n" : &pem.ptr[i], 1);
+        i += escaped ? 1 : 0;
+    }
+}
+
 dyn_err dyn_jwt_key_from_pem(struct dyn_str pem, struct dyn_jwt_key **out, struct dyn_error *error)
 {
     struct dyn_buf text;
     EVP_PKEY *pkey = NULL;
     dyn_buf_init(&text, PEM_MAX);
-    for (size_t i = 0; i < pem.len; i++) {
-        bool escaped = pem.ptr[i] == '\\' && i + 1 < pem.len && pem.ptr[i + 1] == 'n';
-        (void)dyn_buf_add(&text, escaped || pem.ptr[i] == '|' ? "\n" : &pem.ptr[i], 1);
-        i += escaped ? 1 : 0;
-    }
+    dyn_pem_lines(&text, pem);
     BIO *bio = BIO_new_mem_buf(dyn_buf_text(&text), (int)text.len);
     if (bio != NULL) {
         pkey = PEM_read_bio_PrivateKey(bio, NULL, passphrase_refuse, NULL);

@@ -27,6 +27,9 @@ void dyn_jwt_key_free(struct dyn_jwt_key *key); /* NULL is fine */
 DYN_NODISCARD dyn_err dyn_jwt_sign(const struct dyn_jwt_key *key, struct dyn_str claims,
                                    struct dyn_buf *out);
 
+/** Append a PEM text in lines: | and \n stand for line ends as well. */
+void dyn_pem_lines(struct dyn_buf *out, struct dyn_str pem);
+
 /** Append in the alphabet of URLs, without padding (RFC 4648, 5). */
 void dyn_base64url_add(struct dyn_buf *out, struct dyn_str bytes);
 

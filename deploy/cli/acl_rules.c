@@ -57,6 +57,9 @@ static const char *const reporter_may[] = {
     "(" READER " %R~" PARTITION "reports %R~@:actions %R~@:events)",
     "(" LEASES " +fcall|dyn_settle +hmget +hget +hgetall +hset +hincrby +hdel %RW~@:{rep}:*)",
     "(+xadd %W~@:events %W~@:dead)",
+    /* whether the engine lives */
+    "(+hmget %R~" PARTITION "lease)",
+    "(+hgetall %R~@:{col}:members %R~@:{est}:members %R~@:{act}:members)",
     MEMBER("rep"),
     NULL,
 };

@@ -507,32 +507,6 @@ static struct metric *counter(struct feed *feed, const char *name, const char *h
     return metric;
 }
 
-static struct host_counters counters_make(struct feed *feed)
-{
-    struct dyn_buf labels;
-    dyn_buf_init(&labels, 1024);
-    metrics_label(&labels, "sink", dyn_str_from(feed->name));
-    struct metric *queued =
-        metrics_gauge(feed->options.service->metrics, "dynosaur_reporter_queued",
-                      dyn_buf_text(&labels), "Entries that wait for the sink.");
-    dyn_buf_fini(&labels);
-    feed->suppressed = counter(feed, "dynosaur_reporter_suppressed_total",
-                               "Events that were repeats, and only counted.");
-    feed->skipped = counter(feed, "dynosaur_reporter_skipped_total",
-                            "Entries that could not be read or belong to nobody here.");
-    return (struct host_counters){
-        .accepted =
-            &counter(feed, "dynosaur_reporter_accepted_total", "Deliveries that the sink accepted.")
-                 ->value,
-        .failed = &counter(feed, "dynosaur_reporter_failures_total", "Tries that failed.")->value,
-        .dead = &counter(feed, "dynosaur_reporter_dead_total", "Entries among the dead letters.")
-                     ->value,
-        .dropped = &counter(feed, "dynosaur_reporter_dropped_total",
-                            "Statistics dropped: the sink was too slow.")
-                        ->value,
-        .queued = &queued->value};
-}
-
 static dyn_err host_make(struct feed *feed, const struct sink_ops *ops, struct dyn_error *error)
 {
     return host_new(&(struct host_options){.loop = feed->options.service->loop,
@@ -540,7 +514,8 @@ static dyn_err host_make(struct feed *feed, const struct sink_ops *ops, struct d
                                            .config = feed->options.sink,
                                            .ops = ops,
                                            .drop_oldest = ops->kind == CONFIG_STATS,
-                                           .counters = counters_make(feed),
+                                           .counters = host_counters_make(
+                                               feed->options.service->metrics, feed->name),
                                            .may = host_may,
                                            .prepare = item_prepare,
                                            .bury = item_bury,
@@ -552,8 +527,10 @@ static dyn_err host_make(struct feed *feed, const struct sink_ops *ops, struct d
 
 void feed_name(const struct config_sink *sink, char out[FEED_NAME_MAX])
 {
-    (void)snprintf(out, FEED_NAME_MAX, "%s:%s",
-                   sink->type->kind == CONFIG_STATS ? "stats" : "errors", sink->name);
+    const char *kind = sink->type->kind == CONFIG_STATS    ? "stats"
+                       : sink->type->kind == CONFIG_ERRORS ? "errors"
+                                                           : "success";
+    (void)snprintf(out, FEED_NAME_MAX, "%s:%s", kind, sink->name);
 }
 
 dyn_err feed_new(const struct feed_options *options, struct feed **out_feed,
@@ -588,6 +565,10 @@ dyn_err feed_new(const struct feed_options *options, struct feed **out_feed,
         (void)dyn_error_set(error, DYN_NOMEM, "out of memory");
         goto fail;
     }
+    feed->suppressed = counter(feed, "dynosaur_reporter_suppressed_total",
+                               "Events that were repeats, and only counted.");
+    feed->skipped = counter(feed, "dynosaur_reporter_skipped_total",
+                            "Entries that could not be read or belong to nobody here.");
     streams_choose(feed, ops);
     err = host_make(feed, ops, error);
     if (err != DYN_OK) {

@@ -7,7 +7,8 @@
 enum {
     BURY_RETRY_MS = 1000,
     MAY_RETRY_MS = 250,
-    TURN_MAX = 64
+    TURN_MAX = 64,
+    LABELS_MAX = 1024
 };
 
 enum host_phase {
@@ -56,6 +57,32 @@ struct dyn_loop *sink_loop(const struct sink_host *host)
 struct http_client *sink_http(const struct sink_host *host)
 {
     return host->options.http;
+}
+
+struct host_counters host_counters_make(struct metrics *metrics, const char *sink)
+{
+    struct dyn_buf labels;
+    dyn_buf_init(&labels, LABELS_MAX);
+    metrics_label(&labels, "sink", dyn_str_from(sink));
+    const char *text = dyn_buf_text(&labels);
+    struct host_counters counters = {
+        .accepted = &metrics_counter(metrics, "dynosaur_reporter_accepted_total", text,
+                                     "Deliveries that the sink accepted.")
+                         ->value,
+        .failed = &metrics_counter(metrics, "dynosaur_reporter_failures_total", text,
+                                   "Tries that failed.")
+                       ->value,
+        .dead = &metrics_counter(metrics, "dynosaur_reporter_dead_total", text,
+                                 "Entries among the dead letters.")
+                     ->value,
+        .dropped = &metrics_counter(metrics, "dynosaur_reporter_dropped_total", text,
+                                    "Statistics dropped: the sink was too slow.")
+                        ->value,
+        .queued = &metrics_gauge(metrics, "dynosaur_reporter_queued", text,
+                                 "Entries that wait for the sink.")
+                       ->value};
+    dyn_buf_fini(&labels);
+    return counters;
 }
 
 static void turn_passed(void *arg)

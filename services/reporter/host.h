@@ -13,6 +13,7 @@
 #ifndef DYN_REPORTER_HOST_H
 #define DYN_REPORTER_HOST_H
 
+#include "common/metrics.h"
 #include "reporter/sink.h"
 
 #define HOST_TRIES 5
@@ -63,6 +64,8 @@ struct host_options {
     void *arg;
 };
 
+/** A sink's counters as `dynosaur_reporter_..._total{sink="errors:console"}`. */
+struct host_counters host_counters_make(struct metrics *metrics, const char *sink);
 /** DYN_CONFIG or DYN_NOTFOUND (a secret) from the sink's init(). */
 DYN_NODISCARD dyn_err host_new(const struct host_options *options, struct sink_host **out_host,
                                struct dyn_error *error);

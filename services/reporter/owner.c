@@ -4,6 +4,7 @@
 #include "common/leases.h"
 #include "common/peers.h"
 #include "reporter/feed.h"
+#include "reporter/pinger.h"
 
 #include <inttypes.h>
 
@@ -20,12 +21,14 @@ struct place { /* of one sink */
     uint64_t hash;     /* of the name */
     char key[KEY_MAX]; /* of the lease */
     size_t lease;
-    struct feed *feed; /* NULL: the sink cannot work here */
-    bool fresh;        /* the feed was never led */
-    bool ours;         /* it falls to us */
-    bool spare;        /* taken although it did not fall to us: its owner did not take it */
-    bool leaving;      /* held and not wished for */
-    bool owned;        /* somebody was seen to own it, perhaps ourselves */
+    /* One of these; both NULL: the sink cannot work here. */
+    struct feed *feed;
+    struct pinger *pinger;
+    bool fresh;   /* it was never led */
+    bool ours;    /* it falls to us */
+    bool spare;   /* taken although it did not fall to us: its owner did not take it */
+    bool leaving; /* held and not wished for */
+    bool owned;   /* somebody was seen to own it, perhaps ourselves */
     char epoch[LEASE_EPOCH_TEXT]; /* while held */
 };
 
@@ -35,6 +38,7 @@ struct owner {
     char self[DYN_NAME_MAX]; /* our name, of this process alone */
     struct names *names;
     const struct config *config;
+    struct engine *engine;
     struct leases *leases;
     struct peers *peers;
     struct dyn_timer *tick;
@@ -43,7 +47,7 @@ struct owner {
     bool left;
 };
 
-/* ---- feeds ---- */
+/* ---- what works for a sink ---- */
 
 static bool place_may_deliver(void *arg)
 {
@@ -58,7 +62,7 @@ static void place_fenced(void *arg)
 }
 
 /* A sink that cannot work is told, and left to whom it works for. */
-static void feed_make(struct place *place)
+static void work_make(struct place *place)
 {
     struct owner *owner = place->owner;
     struct dyn_error error = {""};
@@ -72,15 +76,72 @@ static void feed_make(struct place *place)
                                    .may_deliver = place_may_deliver,
                                    .fenced = place_fenced,
                                    .arg = place};
+    bool pings = place->sink->type->kind == CONFIG_SUCCESS;
     place->feed = NULL;
+    place->pinger = NULL;
     place->fresh = true;
-    if (feed_new(&options, &place->feed, &error) == DYN_OK) {
+    dyn_err err = pings ? pinger_new(&options, owner->engine, &place->pinger, &error)
+                        : feed_new(&options, &place->feed, &error);
+    if (err == DYN_OK) {
         return;
     }
     service_event(owner->service, &(struct event){.level = EVENT_ERROR,
                                                   .code = DYN_STR("sink_disabled"),
                                                   .input = dyn_str_from(place->sink->name),
                                                   .text = dyn_str_from(error.text)});
+}
+
+static bool work_is_there(const struct place *place)
+{
+    return place->feed != NULL || place->pinger != NULL;
+}
+
+static void work_free(struct place *place)
+{
+    feed_free(place->feed);
+    pinger_free(place->pinger);
+    place->feed = NULL;
+    place->pinger = NULL;
+}
+
+static void work_lead(struct place *place)
+{
+    struct dyn_str epoch = dyn_str_from(place->epoch);
+    place->fresh = false;
+    if (place->pinger != NULL) {
+        pinger_lead(place->pinger, epoch);
+    } else {
+        feed_lead(place->feed, epoch);
+    }
+}
+
+static void work_go(const struct place *place)
+{
+    if (place->pinger != NULL) {
+        pinger_go(place->pinger);
+    } else {
+        feed_go(place->feed);
+    }
+}
+
+static void work_drain(const struct place *place)
+{
+    if (place->pinger != NULL) {
+        pinger_drain(place->pinger);
+    } else if (place->feed != NULL) {
+        feed_drain(place->feed);
+    }
+}
+
+static bool work_is_idle(const struct place *place)
+{
+    return place->pinger != NULL ? pinger_is_idle(place->pinger) : feed_is_idle(place->feed);
+}
+
+static bool work_is_ready(const struct place *place, struct dyn_buf *why)
+{
+    return place->pinger != NULL ? pinger_is_ready(place->pinger, why)
+                                 : feed_is_ready(place->feed, why);
 }
 
 static void place_leave(struct place *place)
@@ -92,19 +153,13 @@ static void place_leave(struct place *place)
 }
 
 /* What it knows is of before: the next one begins at what Redis has. */
-static void feed_renew(struct place *place)
+static void work_renew(struct place *place)
 {
-    feed_free(place->feed);
-    feed_make(place);
-    if (place->feed == NULL) {
+    work_free(place);
+    work_make(place);
+    if (!work_is_there(place)) {
         place_leave(place);
     }
-}
-
-static void feed_begin(struct place *place)
-{
-    place->fresh = false;
-    feed_lead(place->feed, dyn_str_from(place->epoch));
 }
 
 /* ---- what is wished for ---- */
@@ -137,9 +192,9 @@ static void place_look(struct place *place)
     place->owned = place->owned || seen[0] != '\0';
     leases_wish(leases, place->lease, wish);
     if (place_is_held(place)) {
-        feed_go(place->feed);
+        work_go(place);
     } else if (anothers && !place->fresh) {
-        feed_renew(place);
+        work_renew(place);
     }
 }
 
@@ -205,10 +260,10 @@ static void lease_taken_cb(void *arg, size_t lease, const struct lease_grant *gr
     dyn_str_copy(place->epoch, sizeof place->epoch, grant->epoch_text);
     dyn_log(DYN_LOG_INFO, "sink_taken", "sink=%s epoch=%" PRIu64, place->name, grant->epoch);
     if (!place->fresh && !grant->own_again) {
-        feed_renew(place);
+        work_renew(place);
     }
-    if (place->feed != NULL) {
-        feed_begin(place);
+    if (work_is_there(place)) {
+        work_lead(place);
     }
 }
 
@@ -225,7 +280,7 @@ static bool lease_may_leave(void *arg, size_t lease)
 {
     const struct place *place = place_of(arg, lease);
     DYN_ASSERT(place != NULL);
-    return feed_is_idle(place->feed);
+    return work_is_idle(place);
 }
 
 /* ---- the configuration ---- */
@@ -238,14 +293,14 @@ static void place_make(struct owner *owner, struct place *place, const struct co
     int len = snprintf(place->key, sizeof place->key, "%s:{rep}:%s:lease",
                        owner->config->redis.prefix, place->name);
     DYN_ASSERT(len > 0 && (size_t)len < sizeof place->key);
-    feed_make(place);
+    work_make(place);
 }
 
 /* The lease that it had under the configuration before, or a new one. */
 static dyn_err place_lease(struct place *place, struct place *old, size_t old_count)
 {
     struct owner *owner = place->owner;
-    for (size_t i = 0; i < old_count && place->feed != NULL; i++) {
+    for (size_t i = 0; i < old_count && work_is_there(place); i++) {
         if (old[i].lease != SIZE_MAX && strcmp(old[i].name, place->name) == 0) {
             place->lease = old[i].lease;
             place->owned = old[i].owned;
@@ -254,7 +309,7 @@ static dyn_err place_lease(struct place *place, struct place *old, size_t old_co
             old[i].lease = SIZE_MAX;
         }
     }
-    if (place->feed != NULL && place->lease == SIZE_MAX) {
+    if (work_is_there(place) && place->lease == SIZE_MAX) {
         place->lease = leases_add(owner->leases, place->key);
         if (place->lease == SIZE_MAX) {
             return DYN_NOMEM;
@@ -266,7 +321,7 @@ static dyn_err place_lease(struct place *place, struct place *old, size_t old_co
 
 static dyn_err places_fill(struct owner *owner, struct place *old, size_t old_count)
 {
-    static const enum config_kind kinds[] = {CONFIG_STATS, CONFIG_ERRORS};
+    static const enum config_kind kinds[] = {CONFIG_STATS, CONFIG_ERRORS, CONFIG_SUCCESS};
     const struct config *config = owner->config;
     for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
         for (size_t i = 0; i < config->sinks_count[kinds[k]]; i++) {
@@ -283,7 +338,8 @@ static dyn_err places_fill(struct owner *owner, struct place *old, size_t old_co
 
 dyn_err owner_configure(struct owner *owner, const struct config *config)
 {
-    size_t most = config->sinks_count[CONFIG_STATS] + config->sinks_count[CONFIG_ERRORS];
+    size_t most = config->sinks_count[CONFIG_STATS] + config->sinks_count[CONFIG_ERRORS] +
+                  config->sinks_count[CONFIG_SUCCESS];
     struct place *old = owner->places;
     size_t old_count = owner->count;
     struct place *places = calloc(most + 1, sizeof *places);
@@ -294,13 +350,14 @@ dyn_err owner_configure(struct owner *owner, const struct config *config)
         return DYN_NOMEM;
     }
     for (size_t i = 0; i < old_count; i++) {
-        feed_free(old[i].feed);
+        work_free(&old[i]);
     }
     names_free(owner->names);
     owner->names = names;
     owner->config = config;
     owner->places = places;
     owner->count = 0;
+    engine_want(owner->engine, config->sinks_count[CONFIG_SUCCESS] > 0);
     dyn_err err = places_fill(owner, old, old_count);
     for (size_t i = 0; i < old_count; i++) {
         place_leave(&old[i]);
@@ -308,7 +365,7 @@ dyn_err owner_configure(struct owner *owner, const struct config *config)
     free(old);
     for (size_t i = 0; i < owner->count && err == DYN_OK; i++) {
         if (place_is_held(&owner->places[i])) {
-            feed_begin(&owner->places[i]);
+            work_lead(&owner->places[i]);
         }
     }
     if (err == DYN_OK) {
@@ -360,7 +417,8 @@ struct owner *owner_new(struct service *service, struct http_client *http)
     (void)snprintf(owner->self, sizeof owner->self, "%.100s-%08" PRIx32, service->instance,
                    (uint32_t)dyn_random());
     owner->tick = dyn_timer_new(service->loop, owner_tick, owner);
-    if (owner->tick == NULL || shells_make(owner) != DYN_OK) {
+    owner->engine = engine_new(service);
+    if (owner->tick == NULL || owner->engine == NULL || shells_make(owner) != DYN_OK) {
         owner_free(owner);
         return NULL;
     }
@@ -374,13 +432,14 @@ void owner_free(struct owner *owner)
         return;
     }
     for (size_t i = 0; i < owner->count; i++) {
-        feed_free(owner->places[i].feed);
+        work_free(&owner->places[i]);
     }
     free(owner->places);
     names_free(owner->names);
     dyn_timer_free(owner->tick);
     leases_free(owner->leases);
     peers_free(owner->peers);
+    engine_free(owner->engine);
     free(owner);
 }
 
@@ -405,10 +464,9 @@ static void owner_left(void *arg)
 void owner_drain(struct owner *owner)
 {
     for (size_t i = 0; i < owner->count; i++) {
-        if (owner->places[i].feed != NULL) {
-            feed_drain(owner->places[i].feed);
-        }
+        work_drain(&owner->places[i]);
     }
+    engine_want(owner->engine, false);
     peers_leave(owner->peers);
     leases_leave(owner->leases, owner_left, owner);
 }
@@ -427,7 +485,7 @@ bool owner_is_ready(const struct owner *owner, struct dyn_buf *why)
         if (place->lease == SIZE_MAX) {
             (void)dyn_buf_addf(why, "%s: disabled here\n", place->name);
         } else if (place_is_held(place)) {
-            bool reads = feed_is_ready(place->feed, why);
+            bool reads = work_is_ready(place, why);
             ready = ready && reads;
             if (reads) {
                 (void)dyn_buf_addf(why, "%s: ours\n", place->name);

@@ -1,5 +1,5 @@
 /*
- * owner: which sinks are ours, by a lease each, and the feeds of all sinks.
+ * owner: which sinks are ours, by a lease each, and the feeds and pingers of all sinks.
  *
  * The lease of a sink is PREFIX:{rep}:KIND:SINK:lease, beside its cursor; the reporters share the
  * sinks out evenly (members_spread()). A feed begins when its lease was taken. It gives nothing to

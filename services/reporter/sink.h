@@ -40,7 +40,7 @@ struct sink_stat {
 
 /** What a sink gets: the statistics of one entry for CONFIG_STATS, events for CONFIG_ERRORS;
  * actions go to both kinds that ask for them (wants_actions). The numbers of one controller stand
- * together.
+ * together. To CONFIG_SUCCESS a delivery says that the engine lives, and has nothing in it.
  */
 struct sink_delivery {
     bool first; /* nothing is gathered yet: what was before has ended */

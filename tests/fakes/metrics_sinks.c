@@ -4,7 +4,8 @@
 #include <string.h>
 
 static vendor_fn *const vendors[] = {
-    bugsnag_serve, librato_serve, pagerduty_serve, ses_serve, slack_serve, webhook_serve,
+    bugsnag_serve,   cronut_serve, healthcheck_serve, librato_serve,
+    pagerduty_serve, ses_serve,    slack_serve,       webhook_serve,
 };
 
 bool sinks_serve(struct ask *ask, struct reply *reply)

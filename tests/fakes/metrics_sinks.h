@@ -7,6 +7,8 @@
 #include "metrics_fake.h"
 
 vendor_fn bugsnag_serve;
+vendor_fn cronut_serve;
+vendor_fn healthcheck_serve;
 vendor_fn librato_serve;
 vendor_fn pagerduty_serve;
 vendor_fn ses_serve;

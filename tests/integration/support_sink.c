@@ -108,7 +108,11 @@ static dyn_err sink_make(const char *section, const char *format, va_list args,
     if (config == NULL) {
         return DYN_CONFIG;
     }
-    enum config_kind kind = strcmp(section, "stats_plugins") == 0 ? CONFIG_STATS : CONFIG_ERRORS;
+    enum config_kind kind = CONFIG_STATS;
+    while (strcmp(section, config_kind_section(kind)) != 0) {
+        kind++;
+        ck_assert_int_le(kind, CONFIG_SUCCESS);
+    }
     ck_assert_uint_ge(config->sinks_count[kind], 1);
     const struct config_sink *sink = &config->sinks[kind][0];
     const struct sink_ops *ops = sink_find(kind, sink->type->name);
@@ -188,6 +192,12 @@ void sink_add_action(struct action action)
     struct item *item = item_new();
     item->action = action;
     item->delivery.action = &item->action;
+    item_add();
+}
+
+void sink_add_ping(void)
+{
+    (void)item_new();
     item_add();
 }
 

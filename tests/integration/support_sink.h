@@ -31,6 +31,7 @@ const char *sink_refused(const char *section, const char *format, ...) DYN_PRINT
  */
 void sink_add_event(struct event event);
 void sink_add_action(struct action action);
+void sink_add_ping(void); /* the engine lives */
 void sink_add_stats(const struct sink_stat *stats, size_t count);
 /** Until the queue is empty. Fails the test when that takes longer than 20 s. */
 struct sink_tally sink_run(void);

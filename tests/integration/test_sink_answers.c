@@ -13,6 +13,15 @@
 
 #define SECRET "c4nary-0123456789abcdef-c4nary"
 #define KEY32 "c4a0123456789abcdef00000c4a00000"
+#define RSA_KEY                                                         \
+    "-----BEGIN PUBLIC KEY-----|"                                       \
+    "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA9lhS3c4cEhUPa4R9uL8b|" \
+    "NmtuaNBpaAOXbUPmADLnVel8G/flxh0qmM26CRN0dZP6JIkDGGbpPdheXKJwiUkH|" \
+    "PQnQ7/O39Hx81px0X3Uyuh0lbJxMKiSZ6l0MI4EQxpUGa7eVSV21QEAmX9X0NH8L|" \
+    "/0jFDhLav+Mxpo46zm6YPdmDrpmkROitXP9xLpn+M6qqx8hBoLLavG6anjWwAz3S|" \
+    "dFHNez/vezXFfz4qdTu4K0cfovtalOOh8C2cKURe6t4rM3y4Y+Oj0JTO0IXB6SPa|" \
+    "pm/jvItCoVP/dVIRLcn42Cv/4t5gSW1HWsO88PJ4we6EetcIxregJPPhHKztCNxH|" \
+    "ywIDAQAB|-----END PUBLIC KEY-----|"
 #define TEXT_MAX_BYTES 4096
 #define ANSWER_MAX_BYTES 8192
 #define ANSWERS_KEPT 32
@@ -69,6 +78,15 @@ static const struct plugin {
      .section = "error_handlers",
      .keys = "type: ses, api: v1, api_url: \"http://127.0.0.1:%d\", from: a@example.com, "
              "to: b@example.com, aws_access_key_id: AKIDc4nary, aws_secret_access_key: " SECRET},
+    {.name = "cronut",
+     .section = "success_handlers",
+     .keys = "type: cronut, host: \"http://127.0.0.1:%d\", api_token: " SECRET
+             ", cronut_token: " KEY32 ", public_key: \"" RSA_KEY "\"",
+     .good = "<html>PONG!</html>"},
+    {.name = "healthcheck",
+     .section = "success_handlers",
+     .keys = "type: healthcheck, url: \"http://127.0.0.1:%d/" SECRET "\"",
+     .good = "OK"},
     {.name = "librato",
      .section = "stats_plugins",
      .keys = "type: librato, api_url: \"http://127.0.0.1:%d\", api_email: me@example.com, "
@@ -116,6 +134,8 @@ static void tell(const struct plugin *plugin)
     ahead_s += 2; /* no pace holds it back */
     if (strcmp(plugin->section, "stats_plugins") == 0) {
         sink_add_stats(stats, 1);
+    } else if (strcmp(plugin->section, "success_handlers") == 0) {
+        sink_add_ping();
     } else {
         char *app = apps[told++ % 64];
         (void)snprintf(app, sizeof apps[0], "app-%zu", told);

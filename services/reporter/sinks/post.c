@@ -133,17 +133,37 @@ dyn_err post_url(struct post *post, const char *key, const char **out_text, stru
     return err;
 }
 
+static dyn_err base_add(const struct post *post, const char *key, struct dyn_str text,
+                        struct dyn_buf *out, struct dyn_error *error)
+{
+    struct http_url url;
+    while (text.len > 0 && text.ptr[text.len - 1] == '/') {
+        text.len--;
+    }
+    dyn_err err = url_check(post, key, text, &url, error);
+    return err == DYN_OK ? dyn_buf_add_str(out, text) : err;
+}
+
 dyn_err post_base(struct post *post, const char *fallback, struct dyn_buf *out,
                   struct dyn_error *error)
 {
     const struct config_value *option = option_of(post, "api_url");
     struct dyn_str text = dyn_str_from(option->given ? option->as.s : fallback);
-    struct http_url url;
-    dyn_err err = url_check(post, "api_url", text, &url, error);
-    while (text.len > 0 && text.ptr[text.len - 1] == '/') {
-        text.len--;
+    return base_add(post, "api_url", text, out, error);
+}
+
+dyn_err post_host(struct post *post, const char *key, struct dyn_buf *out, struct dyn_error *error)
+{
+    const char *host = option_of(post, key)->as.s;
+    struct dyn_buf text;
+    dyn_buf_init(&text, DYN_HTTP_URL_MAX);
+    (void)dyn_buf_addf(&text, "%s%s", strstr(host, "://") == NULL ? "https://" : "", host);
+    dyn_err err = dyn_buf_result(&text);
+    if (err == DYN_OK) {
+        err = base_add(post, key, dyn_buf_str(&text), out, error);
     }
-    return err == DYN_OK ? dyn_buf_add_str(out, text) : err;
+    dyn_buf_fini(&text);
+    return err;
 }
 
 static dyn_err header_add(struct post *post, const char *name, const char *value)
@@ -361,6 +381,19 @@ void post_time(int64_t wall_ms, char out[static POST_TIME_SIZE])
     text[strcspn(text, "Z")] = '\0';
     (void)snprintf(out, POST_TIME_SIZE, "%.20s.%03dZ", text,
                    (int)(wall_ms > 0 ? wall_ms % 1000 : 0));
+}
+
+void post_form_add(struct dyn_buf *out, const char *name, struct dyn_str value)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    (void)dyn_buf_addf(out, "%s%s=", out->len > 0 ? "&" : "", name);
+    for (size_t i = 0; i < value.len; i++) {
+        unsigned char c = (unsigned char)value.ptr[i];
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                     c == '-' || c == '.' || c == '_' || c == '~';
+        const char coded[] = {'%', hex[c >> 4], hex[c & 15]};
+        (void)dyn_buf_add(out, plain ? &value.ptr[i] : coded, plain ? 1 : sizeof coded);
+    }
 }
 
 static int dump_add(const char *bytes, size_t len, void *arg)

@@ -80,6 +80,9 @@ DYN_NODISCARD dyn_err post_headers(struct post *post, struct dyn_error *error);
 /** The option `api_url`, or what stands for it when it is not given; without a slash at its end. */
 DYN_NODISCARD dyn_err post_base(struct post *post, const char *fallback, struct dyn_buf *out,
                                 struct dyn_error *error);
+/** The same of an option that names a host, or a URL; the scheme is https where there is none. */
+DYN_NODISCARD dyn_err post_host(struct post *post, const char *key, struct dyn_buf *out,
+                                struct dyn_error *error);
 
 void post_send(struct post *post, const struct post_request *request);
 void post_cancel(struct post *post); /* idempotent */
@@ -108,6 +111,8 @@ json_t *post_text(struct dyn_str text);
 /** "2018-01-01T15:00:00.000Z" */
 #define POST_TIME_SIZE 32
 void post_time(int64_t wall_ms, char out[static POST_TIME_SIZE]);
+/** Append a field of a form, any bytes, percent-encoded; with & when `out` is not empty. */
+void post_form_add(struct dyn_buf *out, const char *name, struct dyn_str value);
 /** Append as JSON and release `root`. A NULL anywhere within makes the buffer fail. */
 void post_dump(struct dyn_buf *out, json_t *root);
 

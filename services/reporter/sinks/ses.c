@@ -146,19 +146,6 @@ static void ses_deliver(void *state, struct sink_host *host, const struct sink_d
 
 /* ---- one mail ---- */
 
-static void form_add(struct dyn_buf *out, const char *name, struct dyn_str value)
-{
-    static const char hex[] = "0123456789ABCDEF";
-    (void)dyn_buf_addf(out, "%s%s=", out->len > 0 ? "&" : "", name);
-    for (size_t i = 0; i < value.len; i++) {
-        unsigned char c = (unsigned char)value.ptr[i];
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                     c == '-' || c == '.' || c == '_' || c == '~';
-        const char coded[] = {'%', hex[c >> 4], hex[c & 15]};
-        (void)dyn_buf_add(out, plain ? &value.ptr[i] : coded, plain ? 1 : sizeof coded);
-    }
-}
-
 static void query_make(struct ses *ses, const char *to)
 {
     const struct {
@@ -177,7 +164,7 @@ static void query_make(struct ses *ses, const char *to)
         {"Message.Body.Html.Charset", DYN_STR("UTF-8")},
     };
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
-        form_add(&ses->body, fields[i].name, fields[i].value);
+        post_form_add(&ses->body, fields[i].name, fields[i].value);
     }
 }
 
