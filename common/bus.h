@@ -52,7 +52,11 @@ struct bus_options {
                         what it needs and never prints the user part. rediss:// is DYN_UNSUPPORTED
                         where hiredis has no TLS */
     const struct bus_access *access; /* NULL: the URL says it all */
-    const char *name;                /* for CLIENT SETNAME, "dynosaur-estimator" */
+    /* A server of somebody else's, to be asked something: only AUTH and SELECT, where the URL wants
+     * them, and PING come before `ready`, which is told "". It may be a replica. */
+    bool foreign;
+    size_t reply_max; /* bytes of one reply; a longer one ends the connection; 0: no bound */
+    const char *name; /* for CLIENT SETNAME, "dynosaur-estimator" */
     void (*ready)(void *arg, struct dyn_str replid);
     /** Once a loss or failed series of attempts, and again while it lasts when the reason is
      *  another. */

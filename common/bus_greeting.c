@@ -52,6 +52,17 @@ static struct dyn_str replid_find(struct dyn_str info)
     return (struct dyn_str){at, end != NULL ? (size_t)(end - at) : left};
 }
 
+static void greeting_end(struct bus *bus, struct dyn_str replid)
+{
+    bus->state = BUS_READY;
+    bus->was_ready = true;
+    bus->ready_at_ms = dyn_loop_now_ms(bus->loop);
+    bus->told = false;
+    if (bus->options.ready != NULL) {
+        bus->options.ready(bus->options.arg, replid);
+    }
+}
+
 static void on_info(void *arg, dyn_err err, const struct bus_reply *reply)
 {
     struct bus *bus = arg;
@@ -64,13 +75,7 @@ static void on_info(void *arg, dyn_err err, const struct bus_reply *reply)
         greeting_refuse(bus, "the server tells no master_replid", reply);
         return;
     }
-    bus->state = BUS_READY;
-    bus->was_ready = true;
-    bus->ready_at_ms = dyn_loop_now_ms(bus->loop);
-    bus->told = false;
-    if (bus->options.ready != NULL) {
-        bus->options.ready(bus->options.arg, replid);
-    }
+    greeting_end(bus, replid);
 }
 
 dyn_err bus_greet_auth(struct bus *bus, const char *user, const char *password, bus_fn *fn)
@@ -88,7 +93,7 @@ dyn_err bus_greet_auth(struct bus *bus, const char *user, const char *password, 
     return err;
 }
 
-static dyn_err master_greet(struct bus *bus)
+static dyn_err user_greet(struct bus *bus)
 {
     const struct bus_url *url = &bus->url;
     dyn_err err = bus_greet_auth(bus, url->user, url->password, on_auth);
@@ -98,6 +103,33 @@ static dyn_err master_greet(struct bus *bus)
         struct dyn_str argv[] = {DYN_STR("SELECT"), dyn_str_from(db)};
         err = bus_command_send(bus, argv, 2, 0, on_greeting, bus);
     }
+    return err;
+}
+
+/* A user who may do nothing but what is wanted may not PING either. */
+static void on_foreign(void *arg, dyn_err err, const struct bus_reply *reply)
+{
+    struct bus *bus = arg;
+    if ((err != DYN_OK && err != DYN_REFUSED) || bus->state != BUS_GREETING) {
+        return;
+    }
+    if (err == DYN_OK || dyn_str_starts(bus_reply_str(reply), "NOPERM")) {
+        greeting_end(bus, DYN_STR(""));
+    } else {
+        greeting_refuse(bus, "the server refuses", reply);
+    }
+}
+
+static dyn_err foreign_greet(struct bus *bus)
+{
+    struct dyn_str ping[] = {DYN_STR("PING")};
+    dyn_err err = user_greet(bus);
+    return err == DYN_OK ? bus_command_send(bus, ping, 1, 0, on_foreign, bus) : err;
+}
+
+static dyn_err master_greet(struct bus *bus)
+{
+    dyn_err err = user_greet(bus);
     struct dyn_str name[] = {DYN_STR("CLIENT"), DYN_STR("SETNAME"), dyn_str_from(bus->name)};
     struct dyn_str role[] = {DYN_STR("ROLE")};
     struct dyn_str info[] = {DYN_STR("INFO"), DYN_STR("replication")};
@@ -112,5 +144,8 @@ static dyn_err master_greet(struct bus *bus)
 
 dyn_err bus_greet(struct bus *bus)
 {
-    return bus->state == BUS_ASKING ? bus_sentinel_ask(bus) : master_greet(bus);
+    if (bus->state == BUS_ASKING) {
+        return bus_sentinel_ask(bus);
+    }
+    return bus->options.foreign ? foreign_greet(bus) : master_greet(bus);
 }

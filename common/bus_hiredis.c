@@ -135,6 +135,53 @@ void bus_reply_free(struct bus_reply *reply)
     }
 }
 
+/* ---- bounds ---- */
+
+#if HIREDIS_MAJOR >= 1
+typedef size_t reply_count;
+#else
+typedef int reply_count;
+#endif
+
+/* An array of n elements has 4 n bytes at least (":1\r\n"): what is claimed beyond is not reserved.
+ */
+#define REPLY_ELEMENTS_MAX (DYN_BUS_FOREIGN_REPLY_MAX / 4)
+#define REPLY_TOO_BIG "an answer that is too big"
+
+static void *(*array_create)(const redisReadTask *task, reply_count count);
+
+static void *array_create_bounded(const redisReadTask *task, reply_count count)
+{
+    return (size_t)count <= REPLY_ELEMENTS_MAX ? array_create(task, count) : NULL;
+}
+
+static void redis_bound(redisAsyncContext *redis)
+{
+    static redisReplyObjectFunctions bounded;
+    if (array_create == NULL) {
+        bounded = *redis->c.reader->fn;
+        array_create = bounded.createArray;
+        bounded.createArray = array_create_bounded;
+    }
+    redis->c.reader->fn = &bounded;
+}
+
+/* Of a reply that is not whole yet, so much has come. */
+static bool redis_over_bound(const redisAsyncContext *redis)
+{
+    const struct bus *bus = redis->data;
+    return bus != NULL && bus->options.reply_max > 0 &&
+           redis->c.reader->len - redis->c.reader->pos > bus->options.reply_max;
+}
+
+static const char *redis_why(const struct bus *bus, const redisAsyncContext *redis)
+{
+    if (bus->options.reply_max > 0 && redis->c.err == REDIS_ERR_OOM) {
+        return REPLY_TOO_BIG;
+    }
+    return bus_tls_why(bus->tls, redis->errstr);
+}
+
 /* ---- the end of a connection ---- */
 
 /* Take the connection away from hiredis; it frees its context when it can. */
@@ -159,9 +206,7 @@ static void on_disconnect(const redisAsyncContext *redis, int status)
     bus_enter(bus);
     bus->redis->data = NULL; /* hiredis frees it after this */
     bus->redis = NULL;
-    bus_lose(bus,
-             status == REDIS_OK ? "the connection was closed"
-                                : bus_tls_why(bus->tls, redis->errstr),
+    bus_lose(bus, status == REDIS_OK ? "the connection was closed" : redis_why(bus, redis),
              INT64_MIN);
     bus_leave(bus);
 }
@@ -296,6 +341,12 @@ static void adapter_on_event(void *arg, int events)
     if ((events & DYN_READABLE) != 0) {
         redisAsyncHandleRead(adapter->redis);
     }
+    if (!adapter->closed && redis_over_bound(adapter->redis)) {
+        struct bus *bus = adapter->redis->data;
+        bus_enter(bus);
+        bus_drop(bus, REPLY_TOO_BIG, INT64_MIN);
+        bus_leave(bus);
+    }
     if ((events & DYN_WRITABLE) != 0 && !adapter->closed) {
         redisAsyncHandleWrite(adapter->redis);
     }
@@ -346,6 +397,9 @@ static void redis_open(struct bus *bus, const char *address)
     /* Neither library sets it, and a program that we start must not inherit the connection. */
     (void)fcntl(bus->redis->c.fd, F_SETFD, FD_CLOEXEC);
     bus->redis->data = bus;
+    if (bus->options.reply_max > 0) {
+        redis_bound(bus->redis);
+    }
     if (adapter_attach(bus->loop, bus->redis) != DYN_OK) {
         bus_drop(bus, "out of memory", INT64_MIN);
         return;

@@ -134,6 +134,30 @@ static dyn_err log_drain_check(struct config_loader *loader, const struct config
     return DYN_OK;
 }
 
+static dyn_err redis_check(struct config_loader *loader, const struct config_node *map,
+                           const struct config_input *in)
+{
+    const struct config_value *group = config_option(&in->options, "group");
+    bool lag = strcmp(config_option(&in->options, "read")->as.s, "lag") == 0;
+    bool cert = config_option(&in->options, "tls_cert")->given;
+
+    if (lag && !group->given) {
+        return missing_refuse(loader, map, "found read: lag alone, expected group beside it");
+    }
+    if (!lag && group->given) {
+        return config_refuse_value(loader, group, map,
+                                   "found a group without read: lag, expected both");
+    }
+    if (config_option(&in->options, "username")->given &&
+        !config_option(&in->options, "password")->given) {
+        return missing_refuse(loader, map, "found username alone, expected password beside it");
+    }
+    if (cert != config_option(&in->options, "tls_key")->given) {
+        return missing_refuse(loader, map, "found one of tls_cert and tls_key, expected both");
+    }
+    return DYN_OK;
+}
+
 dyn_err config_source_check(struct config_loader *loader, const struct config_node *map,
                             const struct config_input *in)
 {
@@ -147,6 +171,7 @@ dyn_err config_source_check(struct config_loader *loader, const struct config_no
         {"new_relic", new_relic_check},
         {"google_analytics", google_check},
         {"log_drain", log_drain_check},
+        {"redis", redis_check},
         {"rediscloud_memory", rediscloud_check},
         {"rediscloud_connections", rediscloud_check},
     };

@@ -229,9 +229,40 @@ static const struct config_field fields_prometheus[] = {
     {.key = NULL},
 };
 
+static const char *const choices_read[] = {"list", "set",    "sorted_set", "stream",
+                                           "lag",  "number", NULL};
+
 static const struct config_field fields_redis[] = {
-    {.key = "url", .type = CONFIG_SECRET, .required = true, .help = "of the Redis to look into"},
-    {.key = "key", .type = CONFIG_STRING, .required = true, .help = "list, set or stream to count"},
+    {.key = "url",
+     .type = CONFIG_SECRET,
+     .required = true,
+     .help = "of the app's own Redis: redis://[user:password@]host:port/db, rediss:// (TLS) or "
+             "unix:///path"},
+    {.key = "key", .type = CONFIG_STRING, .required = true, .help = "name of the key"},
+    {.key = "read",
+     .type = CONFIG_ENUM,
+     .choices = choices_read,
+     .fallback = "list",
+     .help = "what is under the key: a list, set, sorted set or stream is counted; a number is "
+             "read; lag is what a consumer group of a stream has not been given yet"},
+    {.key = "group", .type = CONFIG_STRING, .help = "of lag: name of the consumer group"},
+    {.key = "username",
+     .type = CONFIG_SECRET,
+     .plain = true,
+     .help = "instead of the URL's; needs password"},
+    {.key = "password", .type = CONFIG_SECRET, .help = "instead of the URL's"},
+    {.key = "tls_ca",
+     .type = CONFIG_STRING,
+     .help = "PEM file of the authorities that rediss:// trusts; the system's when not given"},
+    {.key = "tls_cert",
+     .type = CONFIG_STRING,
+     .help = "PEM file of the client's certificate, where the server asks for one"},
+    {.key = "tls_key", .type = CONFIG_STRING, .help = "PEM file of its key"},
+    {.key = "tls_insecure",
+     .type = CONFIG_BOOL,
+     .fallback = "false",
+     .help = "true: accept any certificate (Heroku's are self-signed)"},
+    FIELD_TIMEOUT,
     {.key = NULL},
 };
 
@@ -393,7 +424,14 @@ static const struct config_type types_source[] = {
      0,
      "the number of a PromQL query",
      false},
-    {CONFIG_SOURCE, "redis", {NULL}, fields_redis, "per_resource", 0, "length of a queue", true},
+    {CONFIG_SOURCE,
+     "redis",
+     {NULL},
+     fields_redis,
+     "per_resource",
+     0,
+     "a queue's length, or a number, in a Redis",
+     false},
     {CONFIG_SOURCE,
      "hirefire",
      {NULL},

@@ -26,16 +26,17 @@
 #define DYN_PARTITIONS_MAX 64         /* refused */
 
 /* Bus. */
-#define DYN_BATCH_SAMPLES_MAX 256       /* samples in one values entry */
-#define DYN_ENTRY_MAX 65536             /* bytes of one entry; dropped and counted */
-#define DYN_PACK_DEPTH_MAX 8            /* nesting of a message; dropped and counted */
-#define DYN_PUBLISH_MAX 256             /* targets in one call of dyn_publish: more blocks Redis */
-#define DYN_PINS_MAX 64                 /* active pins of a partition; a further pin is refused */
-#define DYN_EVENTS_KEPT 5000            /* entries of the stream `events`; Redis drops the oldest */
-#define DYN_BUS_READ_COUNT 1000         /* entries in one reply: client-output-buffer-limit */
-#define DYN_BUS_PENDING_MAX 4096        /* commands unanswered on one connection; DYN_BUSY */
-#define DYN_BUS_COMMAND_TIMEOUT_MS 5000 /* then the connection is thrown away */
-#define DYN_BUS_KEPT_TIMEOUT_MS 2000    /* of WAIT: what waits behind it must not time out */
+#define DYN_BATCH_SAMPLES_MAX 256 /* samples in one values entry */
+#define DYN_ENTRY_MAX 65536       /* bytes of one entry; dropped and counted */
+#define DYN_PACK_DEPTH_MAX 8      /* nesting of a message; dropped and counted */
+#define DYN_PUBLISH_MAX 256       /* targets in one call of dyn_publish: more blocks Redis */
+#define DYN_PINS_MAX 64           /* active pins of a partition; a further pin is refused */
+#define DYN_EVENTS_KEPT 5000      /* entries of the stream `events`; Redis drops the oldest */
+#define DYN_BUS_READ_COUNT 1000   /* entries in one reply: client-output-buffer-limit */
+#define DYN_BUS_PENDING_MAX 4096  /* commands unanswered on one connection; DYN_BUSY */
+#define DYN_BUS_FOREIGN_REPLY_MAX 1048576 /* bytes of a reply of a server that is not ours */
+#define DYN_BUS_COMMAND_TIMEOUT_MS 5000   /* then the connection is thrown away */
+#define DYN_BUS_KEPT_TIMEOUT_MS 2000      /* of WAIT: what waits behind it must not time out */
 
 /* Windows: a longer one keeps a merged, never lower, maximum (see estimator/window.h). */
 #define DYN_WINDOW_SPANS_MAX 4096

@@ -278,8 +278,8 @@ void api_headers_fini(struct api_headers *headers)
     *headers = (struct api_headers){.lines = NULL};
 }
 
-dyn_err api_secret_resolve(struct api *api, const struct config_value *option, struct dyn_buf *out,
-                           struct dyn_error *error)
+dyn_err api_text_resolve(const struct config_value *option, struct dyn_buf *out,
+                         struct dyn_error *error)
 {
     dyn_err err = config_secret_resolve(&option->as.secret, out, error);
     if (err != DYN_OK) {
@@ -291,8 +291,17 @@ dyn_err api_secret_resolve(struct api *api, const struct config_value *option, s
     if (out->len == 0) {
         return dyn_error_set(error, DYN_BADMSG, "%s is empty", option->field->key);
     }
-    api_hide(api, dyn_buf_str(out));
     return DYN_OK;
+}
+
+dyn_err api_secret_resolve(struct api *api, const struct config_value *option, struct dyn_buf *out,
+                           struct dyn_error *error)
+{
+    dyn_err err = api_text_resolve(option, out, error);
+    if (err == DYN_OK) {
+        api_hide(api, dyn_buf_str(out));
+    }
+    return err;
 }
 
 void api_base(struct dyn_buf *out, const struct config_value *option, const char *otherwise)

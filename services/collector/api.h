@@ -107,6 +107,9 @@ DYN_NODISCARD dyn_err api_headers_add(struct api_headers *headers, const char *n
                                       struct dyn_str value);
 void api_headers_fini(struct api_headers *headers);
 
+/** As api_secret_resolve(), and nothing is hidden. */
+DYN_NODISCARD dyn_err api_text_resolve(const struct config_value *option, struct dyn_buf *out,
+                                       struct dyn_error *error);
 /** A secret of an input's options, in `out`, which is wiped by the caller; it is hidden from the
  *  words. Line ends at its end are dropped: they come from files. DYN_BADMSG: it is empty. */
 DYN_NODISCARD dyn_err api_secret_resolve(struct api *api, const struct config_value *option,

@@ -9,6 +9,7 @@ static const struct source_ops *const sources[] = {
     &source_prometheus,
     &source_hirefire,
     &source_log_drain,
+    &source_redis,
     &source_new_relic,
     &source_google_analytics,
     &source_papertrail,

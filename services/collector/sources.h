@@ -15,6 +15,7 @@ extern const struct source_ops source_http_json;
 extern const struct source_ops source_prometheus;
 extern const struct source_ops source_hirefire;
 extern const struct source_ops source_log_drain;
+extern const struct source_ops source_redis;
 extern const struct source_ops source_new_relic;
 extern const struct source_ops source_google_analytics;
 extern const struct source_ops source_papertrail;

@@ -16,6 +16,8 @@ struct peer {
     int fd;
     char head[HEAD_MAX]; /* head and body of one request */
     size_t len;
+    char next[HEAD_MAX]; /* what came behind a command of Redis */
+    size_t rest;
 };
 
 static bool peer_send(struct peer *peer, const char *bytes, size_t len)
@@ -36,13 +38,53 @@ static bool peer_say(struct peer *peer, const char *text)
     return peer_send(peer, text, strlen(text));
 }
 
+/* The number behind `tag` at `at`, and the place behind its line; NULL: it is not whole yet. */
+static const char *resp_number(const char *at, char tag, long *out)
+{
+    const char *end = *at == tag ? strstr(at, "\r\n") : NULL;
+    *out = end != NULL ? strtol(at + 1, NULL, 10) : 0;
+    return end != NULL ? end + 2 : NULL;
+}
+
+/* A command of Redis that is whole becomes " WORD"; what came behind it stays. */
+static bool peer_take_command(struct peer *peer)
+{
+    long words = 0;
+    long len = 0;
+    char word[32] = " ";
+    const char *at = resp_number(peer->head, '*', &words);
+    for (long i = 0; at != NULL && i < words; i++) {
+        at = resp_number(at, '$', &len);
+        if (at == NULL || (long)peer->len - (at - peer->head) < len + 2) {
+            return false;
+        }
+        if (i == 0) {
+            snprintf(word + 1, sizeof(word) - 1, "%.*s", (int)len, at);
+        }
+        at += len + 2;
+    }
+    if (at == NULL) {
+        return false;
+    }
+    peer->rest = peer->len - (size_t)(at - peer->head);
+    memmove(peer->next, at, peer->rest);
+    memcpy(peer->head, word, sizeof(word));
+    atomic_fetch_add(&peer->server->requests, 1);
+    return true;
+}
+
 /* Read one request, with the body that its Content-Length tells of. */
 static bool peer_read(struct peer *peer)
 {
-    peer->len = 0;
+    memcpy(peer->head, peer->next, peer->rest);
+    peer->len = peer->rest;
+    peer->rest = 0;
     for (;;) {
         peer->head[peer->len] = '\0';
-        const char *end = strstr(peer->head, "\r\n\r\n");
+        if (peer->head[0] == '*' && peer_take_command(peer)) {
+            return true;
+        }
+        const char *end = peer->head[0] == '*' ? NULL : strstr(peer->head, "\r\n\r\n");
         if (end != NULL) {
             const char *field = strstr(peer->head, "Content-Length: ");
             size_t body = field != NULL ? strtoul(field + 16, NULL, 10) : 0;
@@ -191,6 +233,35 @@ static bool play_twice(struct peer *peer)
                           "Content-Length: 0\r\n\r\n");
 }
 
+/* A string of Redis of 50 MiB, one that is cut, and an answer that comes by and by. */
+static bool play_bulk(struct peer *peer)
+{
+    static char chunk[65536];
+    long long sent = 0;
+    memset(chunk, '7', sizeof(chunk));
+    peer_say(peer, "$52428800\r\n");
+    while (sent < 50LL * 1024 * 1024 && peer_send(peer, chunk, sizeof(chunk))) {
+        sent += (long long)sizeof(chunk);
+        atomic_store(&peer->server->sent, sent);
+    }
+    return false;
+}
+
+static bool play_cutbulk(struct peer *peer)
+{
+    peer_say(peer, "$5\r\n41");
+    return false;
+}
+
+static bool play_slowbulk(struct peer *peer)
+{
+    peer_say(peer, "$1000000\r\n");
+    while (peer_say(peer, "7")) {
+        usleep(20000);
+    }
+    return false;
+}
+
 static bool play_once(struct peer *peer)
 {
     play_ok(peer);
@@ -202,13 +273,28 @@ static const struct {
     const char *path;
     bool (*play)(struct peer *peer);
 } scripts[] = {
-    {"/ok", play_ok},           {"/echo", play_echo},         {"/chunked", play_chunked},
-    {"/cut", play_cut},         {"/cutchunk", play_cutchunk}, {"/huge", play_huge},
-    {"/slow", play_slow},       {"/never", play_never},       {"/reset", play_reset},
-    {"/drop", play_drop},       {"/redirect", play_redirect}, {"/garbage", play_garbage},
-    {"/headers", play_headers}, {"/interim", play_interim},   {"/longheader", play_longheader},
-    {"/nobody", play_nobody},   {"/twice", play_twice},       {"/trailer", play_trailer},
+    {"/ok", play_ok},
+    {"/echo", play_echo},
+    {"/chunked", play_chunked},
+    {"/cut", play_cut},
+    {"/cutchunk", play_cutchunk},
+    {"/huge", play_huge},
+    {"/slow", play_slow},
+    {"/never", play_never},
+    {"/reset", play_reset},
+    {"/drop", play_drop},
+    {"/redirect", play_redirect},
+    {"/garbage", play_garbage},
+    {"/headers", play_headers},
+    {"/interim", play_interim},
+    {"/longheader", play_longheader},
+    {"/nobody", play_nobody},
+    {"/twice", play_twice},
+    {"/trailer", play_trailer},
     {"/once", play_once},
+    {"/bulk", play_bulk},
+    {"/cutbulk", play_cutbulk},
+    {"/slowbulk", play_slowbulk},
 };
 
 static const char *peer_rule(const struct peer *peer, const char *path)

@@ -1,5 +1,6 @@
 /*
- * support_script_server: an HTTP server whose every path is a way to behave, mostly badly.
+ * support_script_server: a server of HTTP, and of Redis' protocol, whose every path is a way to
+ * behave, mostly badly.
  *
  * Threads of the test's own process: one accepts, each connection has one. Counters may be read
  * at any time. It lives until the process ends.
@@ -28,6 +29,8 @@ struct script_server {
  * /cutchunk /huge (50 MiB, chunked) /slow (a byte of a header now and then) /never /reset /drop
  * /redirect /garbage /headers (1,000) /longheader /interim (100 Continue without end) /nobody
  * (204) /twice (a header twice) /trailer /once (answers, then closes without saying so).
+ * For clients of Redis, whose command is taken for the path ("PING"): /bulk (a string of 50 MiB)
+ * /cutbulk /slowbulk.
  */
 void script_server_start(struct script_server *server);
 

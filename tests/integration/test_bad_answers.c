@@ -404,6 +404,172 @@ START_TEST(a_reading_that_was_given_up_says_nothing_later)
 }
 END_TEST
 
+/* ---- Redis, which speaks no HTTP ---- */
+
+static void redis_configure(const char *keys)
+{
+    script_server_say(&server, "PING", "+PONG\r\n");
+    script_server_say(&server, "AUTH", "+OK\r\n");
+    input_configure("type: redis, url: \"redis://canary-user:" SECRET "@127.0.0.1:%d\", key: jobs, "
+                    "per_resource: 1, timeout: 0.5, %s",
+                    server.port, keys);
+    ck_assert_msg(input_disabled() == NULL, "%s", input_disabled());
+}
+
+static const struct plugin redis = {.name = "redis"};
+
+#define FENCE "$4\r\nname\r\n$7\r\nworkers\r\n"
+
+/* To LLEN; `words` as a person sees them. */
+static const struct reply {
+    const char *answer;
+    const char *words;
+} replies[] = {
+    {"-WRONGTYPE Operation against a key holding the wrong kind of value\r\n",
+     "LLEN: WRONGTYPE Operation against a key"},
+    {"-NOAUTH Authentication required.\r\n", "LLEN: NOAUTH Authentication required."},
+    {"-MOVED 3999 10.0.0.7:6381\r\n", "LLEN: MOVED 3999 10.0.0.7:6381"},
+    {"-LOADING Redis is loading the dataset in memory\r\n", "LLEN: LOADING Redis is loading"},
+    {"-NOPERM User canary-user has no permissions to run the 'llen' command\r\n",
+     "LLEN: NOPERM User [hidden] has no permissions"},
+    {"-ERR " SECRET " is \x01 wrong\r\n", "LLEN: ERR [hidden] is wrong"},
+    {"-FENCED no\r\n", "LLEN: FENCED no"},
+    {"-\r\n", "LLEN: "},
+    {"$2\r\n41\r\n", "another type"},
+    {"$-1\r\n", "another type"},
+    {"+41\r\n", "another type"},
+    {"*1\r\n:41\r\n", "another type"},
+    {":-1\r\n", "-1"},
+    {":1000000000000001\r\n", "beyond all belief"},
+    {":9223372036854775807\r\n", "beyond all belief"},
+    {":x\r\n", ""},
+    {":\r\n", ""},
+    {"$52428800000000000\r\n", ""},
+    {"*2000000000\r\n", "too big"},
+    {"*-7\r\n", ""},
+    {"*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n", ""},
+    {"HTTP/1.1 400 Bad Request\r\n\r\n", "rotocol error"},
+    {"{\"a\": 41}", "rotocol error"},
+    {"\xff\xfe\r\n", "rotocol error"},
+};
+
+/* To XINFO GROUPS. */
+static const struct reply lag_replies[] = {
+    {":41\r\n", "another type"},
+    {"*0\r\n", "no consumer group of that name"},
+    {"*1\r\n:41\r\n", "no consumer group of that name"},
+    {"*1\r\n*1\r\n$4\r\nname\r\n", "no consumer group of that name"},
+    {"*1\r\n*2\r\n" FENCE, "tells no lag"},
+    {"*1\r\n*4\r\n" FENCE "$3\r\nlag\r\n$-1\r\n", "does not know the group's lag"},
+    {"*1\r\n*4\r\n" FENCE "$3\r\nlag\r\n$2\r\n41\r\n", "a lag that is no number"},
+    {"*1\r\n*4\r\n" FENCE "$3\r\nlag\r\n:-41\r\n", "-41"},
+};
+
+static void reply_is_bad(const struct reply *reply, const char *keys, const char *good)
+{
+    redis_configure(keys);
+    answers(reply->answer);
+    struct input_sample sample = input_read();
+    sample_is_bad(&redis, reply->answer, sample);
+    ck_assert_msg(strstr(sample.words, reply->words) != NULL, "%s says %s", reply->answer,
+                  sample.words);
+    answers(good);
+    input_is(input_read(), 12);
+}
+
+START_TEST(what_redis_answers_but_a_number_is_an_error_with_its_words)
+{
+    reply_is_bad(&replies[_i], "read: list", ":12\r\n");
+}
+END_TEST
+
+START_TEST(what_redis_answers_but_a_lag_is_an_error_with_its_words)
+{
+    reply_is_bad(&lag_replies[_i], "read: lag, group: workers",
+                 "*1\r\n*4\r\n" FENCE "$3\r\nlag\r\n:12\r\n");
+}
+END_TEST
+
+START_TEST(a_redis_that_misbehaves_is_an_error)
+{
+    static const char *const bad[] = {"/never", "/reset",    "/drop",    "/garbage", "/ok",
+                                      "/bulk",  "/slowbulk", "/cutbulk", "/huge",    "/slow"};
+    redis_configure("read: number");
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        answers(bad[i]);
+        sample_is_bad(&redis, bad[i], input_read());
+    }
+    ck_assert_int_lt(atomic_load(&server.sent), 8LL * 1024 * 1024);
+    answers("$4\r\n41.5\r\n");
+    input_is(input_read(), 41.5);
+}
+END_TEST
+
+START_TEST(a_redis_that_refuses_before_it_is_asked_is_an_error)
+{
+    static const struct {
+        const char *ping, *auth, *words;
+    } refusals[] = {
+        {"+PONG\r\n", "-WRONGPASS invalid username-password pair or user is disabled.\r\n",
+         "the server refuses user or password: WRONGPASS"},
+        {"-NOAUTH Authentication required.\r\n", "+OK\r\n", "refuses: NOAUTH Authentication"},
+        {"+PONG\r\n", "-ERR max number of clients reached\r\n", "max number of clients"},
+        {"-LOADING " SECRET "\r\n", "+OK\r\n", "refuses: LOADING [hidden]"},
+        {"/drop", "+OK\r\n", "closed"},
+        {"+PONG\r\n", "/never", "no answer within 0.5 s"},
+        {"/bulk", "+OK\r\n", "too big"},
+    };
+    for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
+        redis_configure("read: list");
+        script_server_say(&server, "PING", refusals[i].ping);
+        script_server_say(&server, "AUTH", refusals[i].auth);
+        answers(":12\r\n");
+        struct input_sample sample = input_read();
+        sample_is_bad(&redis, refusals[i].words, sample);
+        ck_assert_msg(strstr(sample.words, refusals[i].words) != NULL, "says %s, not %s",
+                      sample.words, refusals[i].words);
+    }
+    /* A user who may not PING may still LLEN. */
+    redis_configure("read: list");
+    script_server_say(&server, "PING", "-NOPERM this user has no permissions to run ping\r\n");
+    answers(":12\r\n");
+    input_is(input_read(), 12);
+}
+END_TEST
+
+START_TEST(what_redis_holds_and_is_no_plausible_number_is_an_error)
+{
+    static const char *const texts[] = {"",      " ",      "seven", "NaN",      "inf",
+                                        "0x10",  "1,5",    "1e999", "-1",       "-0.001",
+                                        "1e308", "1.1e15", "true",  "\xff\xfe", "1 2"};
+    redis_configure("read: number");
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        static char answer[64];
+        (void)snprintf(answer, sizeof answer, "$%zu\r\n%s\r\n", strlen(texts[i]), texts[i]);
+        answers(answer);
+        sample_is_bad(&redis, texts[i], input_read());
+    }
+    answers("$6\r\n 41.5\n\r\n");
+    input_is(input_read(), 41.5);
+}
+END_TEST
+
+START_TEST(no_redis_there_is_an_error_and_one_that_was_given_up_says_nothing_later)
+{
+    int port = server.port;
+    server.port = 1;
+    redis_configure("read: list");
+    sample_is_bad(&redis, "refused", input_read());
+    server.port = port;
+    redis_configure("read: list");
+    answers("/never");
+    input_give_up();
+    answers(":12\r\n");
+    input_give_up();
+    input_is(input_read(), 12);
+}
+END_TEST
+
 int main(void)
 {
     static struct support_key key;
@@ -429,6 +595,14 @@ int main(void)
     tcase_add_loop_test(all, one_who_asks_for_a_year_is_asked_again_in_an_hour, 0, PLUGINS);
     tcase_add_loop_test(all, nobody_there_and_no_tls_are_errors, 0, PLUGINS);
     tcase_add_loop_test(all, a_reading_that_was_given_up_says_nothing_later, 0, PLUGINS);
+    tcase_add_loop_test(all, what_redis_answers_but_a_number_is_an_error_with_its_words, 0,
+                        (int)(sizeof replies / sizeof replies[0]));
+    tcase_add_loop_test(all, what_redis_answers_but_a_lag_is_an_error_with_its_words, 0,
+                        (int)(sizeof lag_replies / sizeof lag_replies[0]));
+    tcase_add_test(all, a_redis_that_misbehaves_is_an_error);
+    tcase_add_test(all, a_redis_that_refuses_before_it_is_asked_is_an_error);
+    tcase_add_test(all, what_redis_holds_and_is_no_plausible_number_is_an_error);
+    tcase_add_test(all, no_redis_there_is_an_error_and_one_that_was_given_up_says_nothing_later);
     suite_add_tcase(suite, all);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -2,6 +2,7 @@
 #include "support_redis.h"
 
 #include "common/bus.h"
+#include "common/clock.h"
 #include "common/config.h"
 #include "common/message.h"
 
@@ -471,6 +472,36 @@ START_TEST(metric_apis_that_misbehave_give_reasons_without_secrets)
 }
 END_TEST
 
+START_TEST(an_apps_redis_that_hangs_delays_no_other_input)
+{
+    struct support_redis *apps = support_redis_new(&(struct support_redis_options){.tcp = true});
+    char inputs[8192] = "          - {name: wave, type: sine}\n";
+    for (int i = 0; i < 20; i++) {
+        size_t used = strlen(inputs);
+        snprintf(inputs + used, sizeof inputs - used,
+                 "          - {name: q%d, type: redis, url: \"redis://127.0.0.1:%d\", key: jobs, "
+                 "timeout: 0.8, per_resource: 1}\n",
+                 i, support_redis_port(apps));
+    }
+    configure(inputs);
+    start();
+    (void)await_samples("q0", SAMPLE_GOOD, 1);
+    support_redis_freeze(apps);
+    (void)await_samples("q0", SAMPLE_TIMEOUT, 1);
+    (void)await_samples("q19", SAMPLE_TIMEOUT, 1);
+    size_t before = of("wave")->count[SAMPLE_GOOD];
+    int64_t from_ms = dyn_clock_boot_ms();
+    (void)await_samples("wave", SAMPLE_GOOD, before + 5);
+    ck_assert_int_lt(dyn_clock_boot_ms() - from_ms, 7000);
+    ck_assert_str_eq(of("q7")->reason, "127.0.0.1: no answer within 0.8 s");
+    support_redis_thaw(apps);
+    (void)await_samples("q19", SAMPLE_GOOD, of("q19")->count[SAMPLE_GOOD] + 2);
+    program_signal(collector, SIGTERM);
+    ck_assert_int_eq(program_end(collector), 0);
+    support_redis_free(apps);
+}
+END_TEST
+
 START_TEST(a_missing_secret_disables_one_input_until_a_reload_finds_it)
 {
     const char *one = "          - {name: wave, type: sine}\n"
@@ -506,6 +537,7 @@ int main(void)
     tcase_add_test(real, an_outage_longer_than_any_window_is_told_as_lost);
     tcase_add_test(real, programs_that_misbehave_give_reasons_and_no_numbers);
     tcase_add_test(real, metric_apis_that_misbehave_give_reasons_without_secrets);
+    tcase_add_test(real, an_apps_redis_that_hangs_delays_no_other_input);
     tcase_add_test(real, a_missing_secret_disables_one_input_until_a_reload_finds_it);
     tcase_set_timeout(real, 90);
     suite_add_tcase(suite, real);
