@@ -559,7 +559,7 @@ static const struct config_type types_stats[] = {
      0,
      "measurements of AppOptics, Librato's successor",
      false},
-    {CONFIG_STATS, "statsd", {"Statsd"}, fields_statsd, NULL, 0, "statsd gauges over UDP", true},
+    {CONFIG_STATS, "statsd", {"Statsd"}, fields_statsd, NULL, 0, "statsd gauges over UDP", false},
     {.name = NULL},
 };
 

@@ -216,9 +216,11 @@ static bool host_may(const struct sink_host *host)
 static void item_deliver(struct sink_host *host)
 {
     int64_t wait_ms = host->wait_until_ms - dyn_loop_now_ms(host->options.loop);
-    if (!host_may(host) || wait_ms > 0) {
+    bool may = host_may(host);
+    if (!may || wait_ms > 0) {
+        int64_t least_ms = may ? 0 : MAY_RETRY_MS;
         host->phase = HOST_PAUSE;
-        dyn_timer_start(host->timer, wait_ms > MAY_RETRY_MS ? wait_ms : MAY_RETRY_MS, 0);
+        dyn_timer_start(host->timer, wait_ms > least_ms ? wait_ms : least_ms, 0);
         return;
     }
     host->phase = HOST_WITH;

@@ -9,14 +9,15 @@ extern const struct sink_ops sink_bugsnag;
 extern const struct sink_ops sink_ses;
 extern const struct sink_ops sink_cronut;
 extern const struct sink_ops sink_healthcheck;
+extern const struct sink_ops sink_statsd;
 extern const struct sink_ops sink_webhook;
 extern const struct sink_ops sink_slack;
 extern const struct sink_ops sink_pagerduty;
 
 static const struct sink_ops *const sinks[] = {
-    &sink_console_stats, &sink_console_errors, &sink_webhook,   &sink_librato,
-    &sink_appoptics,     &sink_bugsnag,        &sink_ses,       &sink_cronut,
-    &sink_healthcheck,   &sink_slack,          &sink_pagerduty,
+    &sink_console_stats, &sink_console_errors, &sink_webhook, &sink_librato,
+    &sink_appoptics,     &sink_statsd,         &sink_bugsnag, &sink_ses,
+    &sink_cronut,        &sink_healthcheck,    &sink_slack,   &sink_pagerduty,
 };
 
 const struct sink_ops *sink_find(enum config_kind kind, const char *name)

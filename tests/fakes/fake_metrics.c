@@ -288,9 +288,14 @@ static int fake_run(struct fake *fake, uint16_t port, const sigset_t *signals)
         return EXIT_FAILURE;
     }
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_BIND_PORT);
+    struct statsd *statsd = info != NULL ? statsd_start(fake, info->port) : NULL;
+    if (statsd == NULL) {
+        fputs("fake-metrics: the UDP port of the same number is taken\n", stderr);
+    }
     printf("fake-metrics port=%u\n", (unsigned)(info != NULL ? info->port : 0));
     fflush(stdout);
     sigwait(signals, &number);
+    statsd_stop(statsd);
     MHD_stop_daemon(daemon);
     return EXIT_SUCCESS;
 }

@@ -55,6 +55,11 @@ void google_note_error(struct ask *ask);
 void google_note_request(struct ask *ask);
 vendor_fn sinks_serve; /* all that sinks tell, see metrics_sinks.h */
 
+/** Takes StatsD's datagrams at the UDP port of that number until statsd_stop(). NULL: it cannot. */
+struct statsd;
+struct statsd *statsd_start(struct fake *fake, uint16_t port);
+void statsd_stop(struct statsd *statsd);
+
 /** The vendor's part of the world, an empty object when there is none; borrowed. */
 json_t *vendor_state(const struct ask *ask, const char *vendor);
 const char *ask_header(const struct ask *ask, const char *name);
