@@ -58,6 +58,17 @@ static const struct config_field fields_csv[] = {
     {.key = NULL},
 };
 
+static const struct config_field fields_file[] = {
+    {.key = "file", .type = CONFIG_STRING, .required = true, .help = "absolute path; one number"},
+    {.key = "max_age",
+     .type = CONFIG_SECONDS,
+     .min = 1,
+     .max = LONGEST_S,
+     .fallback = "300",
+     .help = "a file that was written longer ago says nothing"},
+    {.key = NULL},
+};
+
 static const struct config_field fields_exec[] = {
     {.key = "command",
      .type = CONFIG_STRINGS,
@@ -344,6 +355,7 @@ static const struct config_type types_source[] = {
      "a random walk, to try things out",
      false},
     {CONFIG_SOURCE, "csv", {NULL}, fields_csv, "per_resource", 0, "plays a recorded file", false},
+    {CONFIG_SOURCE, "file", {NULL}, fields_file, "per_resource", 0, "a number in a file", false},
     {CONFIG_SOURCE,
      "exec",
      {NULL},

@@ -4,6 +4,7 @@ static const struct source_ops *const sources[] = {
     &source_sine,
     &source_random,
     &source_csv,
+    &source_file,
     &source_exec,
     &source_http_json,
     &source_prometheus,

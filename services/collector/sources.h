@@ -10,6 +10,7 @@
 extern const struct source_ops source_sine;
 extern const struct source_ops source_random;
 extern const struct source_ops source_csv;
+extern const struct source_ops source_file;
 extern const struct source_ops source_exec;
 extern const struct source_ops source_http_json;
 extern const struct source_ops source_prometheus;

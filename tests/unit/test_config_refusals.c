@@ -98,7 +98,7 @@ static const struct {
      "one of dynos, rediscloud, papertrail (did you mean \"dynos\"?)"},
     {TYPED("Dynosaur::Inputs::SinPlugin"),
      "t:7:11: type: found the unknown type \"Dynosaur::Inputs::SinPlugin\", expected one of sine, "
-     "random, csv, exec, http_json, google_analytics, new_relic, papertrail, rediscloud_memory, "
+     "random, csv, file, exec, http_json, google_analytics, new_relic, papertrail, rediscloud_memory, "
      "rediscloud_connections, rediscloud_random, papertrail_random, prometheus, redis, hirefire, "
      "log_drain (did you mean \"SinePlugin\"?)"},
     {TYPED("log_drain") "    token: ${T}\n    period: 15\n    per_resource: 1\n",

@@ -3,6 +3,9 @@
 
 #include <check.h>
 #include <math.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Each source under its real host, with options written here as the file's reader would. */
@@ -427,6 +430,132 @@ START_TEST(a_type_without_a_source_is_disabled)
 }
 END_TEST
 
+/* ---- file, which the README shows as its example ---- */
+
+static char file_path[] = "/tmp/dyn-file-XXXXXX";
+
+static void file_make(const char *name)
+{
+    option("file", CONFIG_STRING)->as.s = name;
+    option("max_age", CONFIG_SECONDS)->as.i = 60000;
+    make(&source_file);
+}
+
+static void file_write(const char *text)
+{
+    FILE *file = fopen(file_path, "w");
+    ck_assert_ptr_nonnull(file);
+    fputs(text, file);
+    ck_assert_int_eq(fclose(file), 0);
+}
+
+START_TEST(what_a_file_holds_is_its_value_while_it_is_young)
+{
+    static const char *const wrong[] = {"", "\n", "seven", "1 2", "nan", "0x10", "1,5"};
+    int fd = mkstemp(file_path);
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+    file_make(file_path);
+    file_write(" 42.5\n");
+    int64_t now_ms = (int64_t)time(NULL) * 1000;
+    read_at(0, now_ms);
+    check_good(42.5);
+    read_at(0, now_ms + 59000);
+    check_good(42.5);
+    read_at(0, now_ms + 62000);
+    check_failed(SAMPLE_ERROR, "was not written for 6");
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        file_write(wrong[i]);
+        read_at(0, now_ms);
+        check_failed(SAMPLE_ERROR, "holds no number");
+    }
+    file_write("-1");
+    read_at(0, now_ms);
+    check_failed(SAMPLE_ERROR, "-1 is not");
+    file_write("000000000000000000000000000000000000000000000000000000000000001234");
+    read_at(0, now_ms);
+    check_failed(SAMPLE_ERROR, "holds no number"); /* rather than the number that it begins with */
+    ck_assert_int_eq(unlink(file_path), 0);
+    read_at(0, now_ms);
+    check_failed(SAMPLE_ERROR, "No such file or directory");
+    values[0].as.s = "relative";
+    make(&source_file);
+    ck_assert_str_eq(source_host_disabled(host), "file: no absolute path");
+}
+END_TEST
+
+START_TEST(what_is_no_file_is_an_error_and_never_waited_for)
+{
+    char fifo[] = "/tmp/dyn-fifo-XXXXXX";
+    ck_assert_ptr_nonnull(mkdtemp(fifo));
+    file_make(fifo);
+    read_at(0, 0);
+    check_failed(SAMPLE_ERROR, "no regular file");
+    ck_assert_int_eq(rmdir(fifo), 0);
+    ck_assert_int_eq(mkfifo(fifo, 0600), 0);
+    read_at(0, 0);
+    check_failed(SAMPLE_ERROR, "no regular file");
+    ck_assert_int_eq(unlink(fifo), 0);
+}
+END_TEST
+
+static char *text_of(const char *name)
+{
+    char full[1024];
+    size_t len = 0;
+    char *text = calloc(1, 262144);
+    (void)snprintf(full, sizeof full, "%s/%s", getenv("DYN_SOURCE"), name);
+    FILE *file = fopen(full, "r");
+    ck_assert_msg(file != NULL && text != NULL, "%s", full);
+    len = fread(text, 1, 262143, file);
+    ck_assert_uint_lt(len, 262143);
+    ck_assert_int_eq(fclose(file), 0);
+    return text;
+}
+
+/* Lines that begin so in the README stand in the file that is named. */
+static size_t lines_stand_in(const char *readme, const char *mark, const char *name)
+{
+    char *text = text_of(name);
+    const char *block = strstr(readme, mark);
+    size_t count = 0;
+    ck_assert_msg(block != NULL, "%s", mark);
+    block = strchr(block, '\n') + 1;
+    const char *end = strstr(block, "```");
+    for (const char *line = block; line < end; line = strchr(line, '\n') + 1) {
+        char wanted[256];
+        (void)snprintf(wanted, sizeof wanted, "%.*s", (int)strcspn(line, "\n") + 1, line);
+        ck_assert_msg(strstr(text, wanted) != NULL, "%s has no line: %s", name, wanted);
+        count++;
+    }
+    free(text);
+    return count;
+}
+
+START_TEST(the_example_of_a_plugin_in_the_readme_is_what_is_built_and_under_80_lines)
+{
+    char *readme = text_of("services/collector/README.md");
+    char *source = text_of("services/collector/sources/file.c");
+    const char *block = strstr(readme, "```c sources/file.c\n");
+    ck_assert_ptr_nonnull(block);
+    block = strchr(block, '\n') + 1;
+    const char *end = strstr(block, "```");
+    ck_assert_ptr_nonnull(end);
+    ck_assert_uint_eq((size_t)(end - block), strlen(source));
+    ck_assert_int_eq(memcmp(block, source, strlen(source)), 0);
+    size_t lines = 0;
+    for (const char *c = source; *c != '\0'; c++) {
+        lines += *c == '\n';
+    }
+    lines += lines_stand_in(readme, "```c sources.h\n", "services/collector/sources.h");
+    lines += lines_stand_in(readme, "```c sources.c\n", "services/collector/sources.c");
+    lines += lines_stand_in(readme, "```c common/config_types.c\n", "common/config_types.c");
+    ck_assert_uint_lt(lines, 80);
+    free(source);
+    free(readme);
+}
+END_TEST
+
 START_TEST(every_source_is_found_by_its_name_in_the_vocabulary)
 {
     size_t found = 0;
@@ -459,6 +588,9 @@ int main(void)
     tcase_add_test(all, a_source_that_cannot_start_is_disabled_until_a_reload_cures_it);
     tcase_add_test(all, an_answer_under_way_is_taken_over_a_reload_and_new_secrets_come_after_it);
     tcase_add_test(all, a_type_without_a_source_is_disabled);
+    tcase_add_test(all, what_a_file_holds_is_its_value_while_it_is_young);
+    tcase_add_test(all, what_is_no_file_is_an_error_and_never_waited_for);
+    tcase_add_test(all, the_example_of_a_plugin_in_the_readme_is_what_is_built_and_under_80_lines);
     tcase_add_test(all, every_source_is_found_by_its_name_in_the_vocabulary);
     tcase_set_timeout(all, 30);
     suite_add_tcase(suite, all);
