@@ -207,6 +207,16 @@ void dyn_watch_free(struct dyn_watch *watch)
     DYN_ASSERT(watch == NULL);
 }
 
+dyn_err dyn_work_start(struct dyn_loop *loop, void (*work)(void *data), void (*done)(void *data),
+                       void *data)
+{
+    (void)loop;
+    (void)work;
+    (void)done;
+    (void)data;
+    refuse("nothing is to be done on another thread");
+}
+
 dyn_err dyn_child_start(struct dyn_loop *loop, const struct dyn_child_options *options,
                         struct dyn_child **out_child, struct dyn_error *error)
 {
