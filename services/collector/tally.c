@@ -51,7 +51,9 @@ void tally_drop(struct tally *tally, int64_t from_s, int64_t to_s, uint64_t coun
     int64_t at_s = from_s > tally->first_s ? bucket_floor(from_s) : tally->first_s;
     tally->dropped += count;
     for (; at_s <= to_s && at_s < end_s; at_s += TALLY_BUCKET_S) {
-        tally_at(tally, at_s)->dropped += count;
+        struct tally_bucket *bucket = tally_at(tally, at_s);
+        DYN_ASSERT(bucket != NULL);
+        bucket->dropped += count;
     }
 }
 
