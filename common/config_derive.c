@@ -11,6 +11,9 @@
 #define REPORT_BYTES 30.0
 #define REPORTS_KEPT_S 300.0
 #define FIXED_BYTES (2.0 * 1024 * 1024)
+#define DRAIN_BUCKET_BYTES 1000.0 /* of ten seconds, of a busy app */
+#define DRAIN_FRAMES_BYTES 4200.0
+#define DRAIN_KEPT_S 60.0 /* beyond what is read */
 
 /* Each part with its length, so that ("ab", "c") and ("a", "bc") differ. */
 static uint64_t hash_text(uint64_t seed, const char *text)
@@ -209,6 +212,20 @@ void config_derive(struct config *config)
     config->hash = hash_number(DYN_HASH_SEED, config->redis.partitions) ^ mixed(apps);
 }
 
+/* The counts of a log drain, which expire. */
+static double drain_bytes(const struct config_input *in)
+{
+    double read_s;
+
+    if (strcmp(in->type->name, "log_drain") != 0) {
+        return 0;
+    }
+    read_s = (double)(config_option(&in->options, "period")->as.i +
+                      config_option(&in->options, "delay")->as.i) /
+             1000;
+    return DRAIN_FRAMES_BYTES + DRAIN_BUCKET_BYTES * (read_s + DRAIN_KEPT_S) / 10;
+}
+
 int64_t config_redis_bytes(const struct config *config)
 {
     double retention_s = 2.0 * (double)config->longest_window_ms / 1000;
@@ -228,6 +245,7 @@ int64_t config_redis_bytes(const struct config *config)
                 bytes +=
                     SAMPLE_BYTES * retention_s * 1000 / (double)controller->inputs[k].interval_ms;
                 bytes += REPORT_BYTES * REPORTS_KEPT_S * 1000 / (double)app->interval_ms;
+                bytes += drain_bytes(&controller->inputs[k]);
             }
         }
     }

@@ -56,7 +56,7 @@ static void body_write(unsigned lines)
             "host=shop.example.com request_id=6903a168-b79b-ec27-03c8-b8f64d8d%04u "
             "fwd=\"138.68.186.89\" dyno=web.%u connect=%ums service=%ums status=%u bytes=1313 "
             "protocol=http1.1 tls=true tls_version=tls1.3\n",
-            at, i, i * 7, i, 1 + i % 5, i % 3, 5 + i * i % 900, i % 50 == 0 ? 503 : 200);
+            at, i, i * 7, i, 1 + i % 5, i % 3, 5 + i * i % 900, i % 50 == 0 ? 503U : 200U);
         (void)dyn_buf_addf(&body, "%d %s", len, line);
         body_lines++;
     }

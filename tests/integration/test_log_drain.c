@@ -390,6 +390,26 @@ START_TEST(while_redis_is_away_batches_are_put_off_and_then_told_lost)
 }
 END_TEST
 
+START_TEST(what_a_full_redis_did_not_take_is_told_lost_by_the_next_batch)
+{
+    configure(three_inputs);
+    start(0);
+    logplex_make(1, TOKEN, PASSWORD, false);
+    all_buckets(hundred_requests);
+    await_value("rpm", 600);
+    support_redis_call(redis, "CONFIG", "SET", "maxmemory", "1", NULL);
+    hundred_requests(now_s());
+    ck_assert_int_eq(logplex_send(logplex), 503);
+    ck_assert_uint_eq(logplex_counts(logplex)->dropped, 100);
+    support_redis_call(redis, "CONFIG", "SET", "maxmemory", "0", NULL);
+    logplex_request(logplex, now_s(), 200, 1, 1);
+    ck_assert_int_eq(logplex_send(logplex), 200);
+    (void)await_reason("rpm", "Heroku dropped 100 log lines (L10): at least 60");
+    metric_is(0, "dynosaur_drain_batches_total{end=\"put_off\"} 3");
+    ck_assert_str_eq(logplex_violation(logplex), "");
+}
+END_TEST
+
 START_TEST(what_is_no_batch_is_refused_and_leaves_a_gap)
 {
     configure(three_inputs);
@@ -545,6 +565,7 @@ int main(void)
     tcase_add_test(one, lines_that_logplex_dropped_are_a_gap_and_no_fewer_requests);
     tcase_add_test(one, who_does_not_know_token_and_password_is_refused);
     tcase_add_test(one, while_redis_is_away_batches_are_put_off_and_then_told_lost);
+    tcase_add_test(one, what_a_full_redis_did_not_take_is_told_lost_by_the_next_batch);
     tcase_add_test(one, what_is_no_batch_is_refused_and_leaves_a_gap);
     suite_add_tcase(suite, one);
     TCase *three = tcase_create("three");

@@ -308,3 +308,33 @@ mutant 'Functions: an intent is settled once' $lua $functions \
 mutant 'Functions: targets are fenced' $lua $functions \
     'local answer = fenced(keys[1], args[1], args[2])
         or publish_check' 'local answer = publish_check'
+mutant 'Functions: a frame is counted once' $lua $functions \
+    "local new = frame ~= '' and redis.call('SISMEMBER', keys[1], frame) == 0
+        and redis.call('SISMEMBER', keys[2], frame) == 0" "local new = frame ~= ''"
+mutant 'Functions: a frame of the time before is known' $lua $functions \
+    "
+        and redis.call('SISMEMBER', keys[2], frame) == 0" ''
+
+# ---- log drains: lines that are missing are not fewer ----
+
+collector=services/collector
+mutant 'drains: lost lines make no whole figure' $collector/figures.c unit/test_figures \
+    'if (figures->sum.dropped > 0) {' 'if (false) {'
+mutant 'drains: silence is no zero' $collector/figures.c unit/test_figures \
+    'silence >= FIGURES_SILENT_BUCKETS && !silence_is_zero' 'false'
+mutant 'drains: a loss concerns every bucket since' $collector/logplex.c unit/test_logplex \
+    'tally_drop(tally, since_read(since, wall_s), wall_s, count)' \
+    'tally_drop(tally, wall_s, wall_s, count)'
+mutant 'drains: an app cannot speak for the router' $collector/logplex.c unit/test_logplex \
+    'dyn_str_is(frame.process, "router") && dyn_str_is(frame.app, "heroku")' \
+    'dyn_str_is(frame.process, "router")'
+mutant 'drains: a client cannot take its request out of the count' $collector/logplex.c \
+    unit/test_logplex 'dyn_str_is(key, "code") && ours' 'dyn_str_is(key, "code")'
+mutant 'drains: a percentile is never too low' $collector/histogram.c unit/test_histogram \
+    '(total * percent + 99) / 100' 'total * percent / 100'
+mutant 'drains: a password is asked for' $collector/drain_table.c unit/test_drain_table \
+    "known->password[0] == '\\0' || hash_is(known->password, password_hash)" 'true'
+mutant 'drains: what is known at least covers nothing' $collector/collector.c \
+    integration/test_log_drain 'int64_t age_ms = of->input->interval_ms + 1;' 'int64_t age_ms = 0;'
+mutant 'drains: a batch is answered once Redis has it' $collector/drain.c \
+    integration/test_log_drain 'if (is_there) {' 'if (true) {'

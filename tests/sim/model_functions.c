@@ -1,6 +1,6 @@
 /*
  * common/dyn.lua once more, in C: what each Function checks, writes and answers, in the same order,
- * through the same commands.
+ * through the same commands. Without dyn_drain: no log drain leads into the simulated world.
  */
 #include "tests/sim/model.h"
 

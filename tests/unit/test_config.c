@@ -344,6 +344,11 @@ START_TEST(redis_bytes_follow_the_formula)
 
     ck_assert_int_eq(config_redis_bytes(config), wanted);
     config_free(config);
+    config = load_text(ACCOUNT "redis: {partitions: 2}\napps: {shop: " ONE(
+        "name: d, type: log_drain, token: \"${T}\", per_resource: 1, interval: 10, "
+        "hysteresis_period: 300, doubt_zero: 0") "}\n");
+    ck_assert_int_eq(config_redis_bytes(config), wanted + 4200 + 1000 * (60 + 15 + 60) / 10);
+    config_free(config);
 }
 END_TEST
 

@@ -351,6 +351,35 @@ START_TEST(numbers_that_are_none_become_errors)
 }
 END_TEST
 
+static void least_poll(void *state, struct source_host *of, int64_t now_ms, int64_t wall_ms)
+{
+    (void)state;
+    (void)now_ms;
+    (void)wall_ms;
+    source_at_least(of, odd_value, "%d lines are missing", 11);
+}
+
+static const struct source_ops least = {.name = "least", .poll = least_poll, .init = odd_init};
+
+START_TEST(what_is_known_to_be_reached_at_least_is_an_error_with_a_value)
+{
+    const double bad[] = {NAN, INFINITY, -INFINITY, -1, 0, DYN_VALUE_MAX * 2};
+    odd_value = 600;
+    make(&least);
+    read_at(0, 0);
+    ck_assert_int_eq(status, SAMPLE_ERROR);
+    ck_assert_double_eq(value, 600);
+    ck_assert_str_eq(words, "11 lines are missing");
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        odd_value = 5;
+        make(&least);
+        odd_value = bad[i];
+        read_at(0, 0);
+        check_failed(SAMPLE_ERROR, "11 lines are missing");
+    }
+}
+END_TEST
+
 START_TEST(an_answer_that_nobody_waits_for_is_counted_and_not_taken)
 {
     odd_value = 1;
@@ -584,6 +613,7 @@ int main(void)
     tcase_add_test(all, a_program_that_takes_too_long_is_killed_by_its_timeout);
     tcase_add_test(all, a_reading_that_was_given_up_is_one_timeout_and_the_next_one_counts);
     tcase_add_test(all, numbers_that_are_none_become_errors);
+    tcase_add_test(all, what_is_known_to_be_reached_at_least_is_an_error_with_a_value);
     tcase_add_test(all, an_answer_that_nobody_waits_for_is_counted_and_not_taken);
     tcase_add_test(all, a_source_that_cannot_start_is_disabled_until_a_reload_cures_it);
     tcase_add_test(all, an_answer_under_way_is_taken_over_a_reload_and_new_secrets_come_after_it);
