@@ -3,8 +3,10 @@
  * Each delivery ends accepted after a retry, or as a dead letter in the API's own words, which hold
  * no credential; the next good answer is taken again.
  */
+#include "reporter/sinks/post.h"
 #include "tests/integration/support_script_server.h"
 #include "tests/integration/support_sink.h"
+#include "tests/integration/support_tls_server.h"
 
 #include <check.h>
 #include <sys/syscall.h>
@@ -97,16 +99,37 @@ static const struct plugin {
 };
 #define PLUGINS ((int)(sizeof plugins / sizeof plugins[0]))
 
+static int log_fd;
+
+/* What is logged goes to a file, and is shown when all is over. */
 static void setup(void)
 {
+    FILE *log = tmpfile();
+    ck_assert_ptr_nonnull(log);
+    log_fd = dup(STDERR_FILENO);
+    ck_assert_int_ge(dup2(fileno(log), STDERR_FILENO), 0);
+    (void)fclose(log);
     memset(&server, 0, sizeof server);
     script_server_start(&server);
     sink_setup();
 }
 
+static void log_is_clean(void)
+{
+    static char text[1 << 20];
+    ssize_t len = pread(STDERR_FILENO, text, sizeof text - 1, 0);
+    ck_assert_int_ge(len, 0);
+    text[len] = '\0';
+    ck_assert_msg(strstr(text, "c4nary") == NULL, "logged: %s", text);
+    ck_assert_msg(strstr(text, "0123456789abcdef") == NULL, "logged: %s", text);
+}
+
 static void teardown(void)
 {
     sink_teardown();
+    log_is_clean();
+    ck_assert_int_ge(dup2(log_fd, STDERR_FILENO), 0);
+    (void)close(log_fd);
 }
 
 static void configure_at(const struct plugin *plugin, int port)
@@ -257,24 +280,40 @@ START_TEST(a_refusal_is_a_dead_letter_and_a_failure_is_tried_again)
 }
 END_TEST
 
+/* How long a server wants to be left alone, and how long it is. */
+static const struct {
+    const char *status;
+    const char *retry_after;
+    int64_t wait_s;
+} waits[] = {
+    {"503 Service Unavailable", "20", 20},
+    {"429 Too Many Requests", "20", 20},
+    {"429 Too Many Requests", "31536000", POST_WAIT_MAX_S},
+    {"429 Too Many Requests", "Fri, 01 Jan 2100 00:00:00 GMT", POST_WAIT_MAX_S},
+};
+
 START_TEST(a_server_that_comes_back_gets_what_it_missed)
 {
     const struct plugin *plugin = &plugins[_i];
-    configure(plugin);
-    answers(answer_make("503 Service Unavailable", "Retry-After: 20\r\n", "{}"));
-    tell(plugin);
-    (void)sink_run_for(500);
-    int asked = atomic_load(&server.requests);
-    ck_assert_int_eq(asked, 1);
-    answer_well(plugin);
-    ahead_s += 18;
-    (void)sink_run_for(300);
-    ck_assert_int_eq(atomic_load(&server.requests), asked);
-    ahead_s += 3;
-    struct sink_tally tally = sink_run_ahead(&ahead_s);
-    ck_assert_double_eq(tally.accepted, 1);
-    ck_assert_double_eq(tally.failed, 1);
-    ck_assert_double_eq(tally.dead, 0);
+    for (size_t i = 0; i < sizeof waits / sizeof waits[0]; i++) {
+        char header[128];
+        configure(plugin);
+        (void)snprintf(header, sizeof header, "Retry-After: %s\r\n", waits[i].retry_after);
+        answers(answer_make(waits[i].status, header, "{}"));
+        int before = atomic_load(&server.requests);
+        tell(plugin);
+        (void)sink_run_for(200);
+        ck_assert_int_eq(atomic_load(&server.requests), before + 1);
+        answer_well(plugin);
+        ahead_s += waits[i].wait_s - 2;
+        (void)sink_run_for(100);
+        ck_assert_int_eq(atomic_load(&server.requests), before + 1);
+        ahead_s += 3;
+        struct sink_tally tally = sink_run();
+        ck_assert_double_eq(tally.accepted, 1);
+        ck_assert_double_eq(tally.failed, 1);
+        ck_assert_double_eq(tally.dead, 0);
+    }
 }
 END_TEST
 
@@ -320,6 +359,60 @@ START_TEST(a_server_that_misbehaves_holds_up_itself_alone)
 }
 END_TEST
 
+/* A good status is what counts; of its body only what a sink must know is read. */
+START_TEST(a_strange_body_of_a_good_answer_does_no_harm)
+{
+    static const char *const bodies[] = {"",
+                                         "not JSON",
+                                         "{",
+                                         "null",
+                                         "[]",
+                                         "\"text\"",
+                                         "NaN",
+                                         "1e308",
+                                         "{\"status\":null}",
+                                         "{\"status\":-1}",
+                                         "{\"status\":\"1\"}",
+                                         "{\"errors\":[]}",
+                                         "\x01\xff\xfe",
+                                         "<html>"};
+    const struct plugin *plugin = &plugins[_i];
+    for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
+        configure(plugin);
+        answers(answer_make("200 OK", "", bodies[i]));
+        tell(plugin);
+        struct sink_tally tally = sink_run_ahead(&ahead_s);
+        ck_assert_msg(tally.accepted == 1 && tally.failed == 0, "%s, %s: %s", plugin->name,
+                      bodies[i], tally.why);
+    }
+    configure(plugin);
+    answers("/nobody"); /* 204 */
+    tell(plugin);
+    ck_assert_double_eq(sink_run_ahead(&ahead_s).accepted, 1);
+}
+END_TEST
+
+START_TEST(tls_that_cannot_be_trusted_is_no_answer)
+{
+    const struct plugin *plugin = &plugins[_i];
+    char keys[TEXT_MAX_BYTES];
+    const char *scheme = strstr(plugin->keys, "http://");
+    (void)snprintf(keys, sizeof keys, "%.*shttps://%s", (int)(scheme - plugin->keys), plugin->keys,
+                   scheme + strlen("http://"));
+    struct plugin secure = *plugin;
+    secure.keys = keys;
+    for (int speaks = 0; speaks < 2; speaks++) {
+        configure_at(&secure, tls_server_start(speaks == 1));
+        tell(plugin);
+        struct sink_tally tally = sink_run_ahead(&ahead_s);
+        ck_assert_double_eq(tally.dead, 1);
+        ck_assert_double_eq(tally.accepted, 0);
+        words_are_clean(plugin, "TLS", tally.why);
+        ck_assert_msg(strstr(tally.why, "SSL") != NULL, "%s says %s", plugin->name, tally.why);
+    }
+}
+END_TEST
+
 START_TEST(nobody_there_is_tried_again)
 {
     const struct plugin *plugin = &plugins[_i];
@@ -354,6 +447,8 @@ int main(void)
     tcase_add_loop_test(all, a_server_that_comes_back_gets_what_it_missed, 0, PLUGINS);
     tcase_add_loop_test(all, a_server_that_says_too_many_is_asked_ever_less_often, 0, PLUGINS);
     tcase_add_loop_test(all, a_server_that_misbehaves_holds_up_itself_alone, 0, PLUGINS);
+    tcase_add_loop_test(all, a_strange_body_of_a_good_answer_does_no_harm, 0, PLUGINS);
+    tcase_add_loop_test(all, tls_that_cannot_be_trusted_is_no_answer, 0, PLUGINS);
     tcase_add_loop_test(all, nobody_there_is_tried_again, 0, PLUGINS);
     tcase_add_loop_test(all, long_words_are_cut, 0, PLUGINS);
     suite_add_tcase(suite, all);
