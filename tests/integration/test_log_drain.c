@@ -91,7 +91,7 @@ static void configure(const char *inputs)
     ck_assert_msg(config != NULL, "%s", error.text);
 }
 
-static void start(int which)
+static void start_at(int which, const char *drain)
 {
     static char path[1024];
     (void)snprintf(path, sizeof path, "%s/services/dynosaur-collector", getenv("DYN_BUILD"));
@@ -103,15 +103,25 @@ static void start(int which)
                                 "--http",
                                 "127.0.0.1:0",
                                 "--drain",
-                                "127.0.0.1:0",
+                                drain,
                                 NULL};
     collectors[which] = program_start(argv);
-    program_await(collectors[which], "event=drain_listens");
-    program_await(collectors[which], "event=redis_ready");
+}
+
+static void port_read(int which)
+{
     const char *at = strstr(program_output(collectors[which]), "event=drain_listens");
-    at = strstr(at, "port=");
+    at = at != NULL ? strstr(at, "port=") : NULL;
     ck_assert_ptr_nonnull(at);
     ports[which] = (int)strtol(at + 5, NULL, 10);
+}
+
+static void start(int which)
+{
+    start_at(which, "127.0.0.1:0");
+    program_await(collectors[which], "event=drain_listens");
+    program_await(collectors[which], "event=redis_ready");
+    port_read(which);
 }
 
 static void logplex_make(size_t collectors_count, const char *token, const char *password,
@@ -430,6 +440,45 @@ START_TEST(what_is_no_batch_is_refused_and_leaves_a_gap)
 }
 END_TEST
 
+START_TEST(a_reload_that_brings_a_drain_begins_to_listen)
+{
+    configure("          - {name: wave, type: sine, interval: 1}\n");
+    start_at(0, "127.0.0.1:0");
+    program_await(collectors[0], "event=redis_ready");
+    ck_assert_ptr_null(strstr(program_output(collectors[0]), "drain_listens"));
+    configure(three_inputs);
+    program_signal(collectors[0], SIGHUP);
+    program_await(collectors[0], "event=drain_listens");
+    program_await(collectors[0], "event=config_reloaded");
+    port_read(0);
+    logplex_make(1, TOKEN, PASSWORD, false);
+    all_buckets(hundred_requests);
+    await_value("rpm", 600);
+    configure("          - {name: wave, type: sine, interval: 1}\n");
+    program_signal(collectors[0], SIGHUP);
+    program_await(collectors[0], "event=config_reloaded");
+    hundred_requests(now_s());
+    ck_assert_int_eq(logplex_send(logplex), 401);
+}
+END_TEST
+
+START_TEST(a_port_that_is_taken_is_told_and_tried_again)
+{
+    char drain[32];
+    configure(three_inputs);
+    start(0);
+    (void)snprintf(drain, sizeof drain, "127.0.0.1:%d", ports[0]);
+    start_at(1, drain);
+    program_await(collectors[1], "event=drain_not_listening state=raised");
+    program_await(collectors[1], "event=inputs_shared");
+    ck_assert_int_eq(program_http(collectors[1], "/readyz"), 503);
+    ck_assert_ptr_nonnull(strstr(program_body(collectors[1]), "Address already in use"));
+    program_signal(collectors[0], SIGKILL);
+    program_await(collectors[1], "event=drain_not_listening state=over");
+    ck_assert_int_eq(program_http(collectors[1], "/readyz"), 200);
+}
+END_TEST
+
 /* ---- three collectors ---- */
 
 static unsigned spread; /* how many of a bucket's requests a batch has */
@@ -567,6 +616,8 @@ int main(void)
     tcase_add_test(one, while_redis_is_away_batches_are_put_off_and_then_told_lost);
     tcase_add_test(one, what_a_full_redis_did_not_take_is_told_lost_by_the_next_batch);
     tcase_add_test(one, what_is_no_batch_is_refused_and_leaves_a_gap);
+    tcase_add_test(one, a_reload_that_brings_a_drain_begins_to_listen);
+    tcase_add_test(one, a_port_that_is_taken_is_told_and_tried_again);
     suite_add_tcase(suite, one);
     TCase *three = tcase_create("three");
     tcase_add_checked_fixture(three, setup, teardown);
