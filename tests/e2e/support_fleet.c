@@ -517,12 +517,24 @@ void fleet_await_quantity(struct fleet *fleet, const char *app, int quantity, in
     }
 }
 
+void fleet_await_plan(struct fleet *fleet, const char *addon, const char *plan, int seconds)
+{
+    int64_t until_ms = fleet_now_ms() + seconds * 1000;
+    while (!heroku_plan_is(&fleet->heroku, addon, plan)) {
+        if (fleet_now_ms() > until_ms) {
+            fleet_fail(fleet, "%s is not %s", addon, plan);
+        }
+        fleet_pass(fleet, LOOK_MS);
+    }
+}
+
 /* A PATCH of one process type; the body is {"quantity": N}. */
 static bool change_read(const json_t *request, const char *app, struct fleet_change *out)
 {
     const char *name = json_string_value(json_object_get(request, "app"));
     if (name == NULL || strcmp(name, app) != 0 ||
         strcmp(json_string_value(json_object_get(request, "method")), "PATCH") != 0 ||
+        strstr(json_string_value(json_object_get(request, "path")), "/formation/") == NULL ||
         json_integer_value(json_object_get(request, "status")) != 200) {
         return false;
     }

@@ -149,6 +149,8 @@ void fleet_pass(struct fleet *fleet, int ms);
 int fleet_quantity(const struct fleet *fleet, const char *app);
 /** Wait until `quantity` runs; `seconds` at most. */
 void fleet_await_quantity(struct fleet *fleet, const char *app, int quantity, int seconds);
+/** Wait until the add-on has the plan; `seconds` at most. */
+void fleet_await_plan(struct fleet *fleet, const char *addon, const char *plan, int seconds);
 /** The changes of an app's web so far; the caller frees `changes`. */
 struct fleet_changes fleet_changes(const struct fleet *fleet, const char *app, int first);
 

@@ -161,10 +161,21 @@ struct judge_samples judge_samples(struct fleet *fleet, const struct config_app 
     return out;
 }
 
+static double plan_asked(const struct config_input *input, double value)
+{
+    for (int32_t i = 0; i < input->plans->count; i++) {
+        if (input->plans->plans[i].holds[input->measure] * input->threshold_percent > 100 * value) {
+            return i + 1;
+        }
+    }
+    return input->plans->count;
+}
+
 static int32_t resources(const struct config_controller *controller,
                          const struct config_input *input, double value)
 {
-    double asked = ceil(value / input->per_resource);
+    double asked =
+        input->plans != NULL ? plan_asked(input, value) : ceil(value / input->per_resource);
     asked = asked < controller->max_resource ? asked : controller->max_resource;
     return asked > controller->min_resource ? (int32_t)asked : controller->min_resource;
 }
@@ -234,7 +245,8 @@ static void judge_target(struct fleet *fleet, const struct target *target)
             fleet_fail(fleet, "%s: target %d at %" PRId64 ", the window asks for %d", app->name,
                        target->rung, target->log_ms, asked);
         }
-        if (!target->raise_only && !is_covered(input, &samples, target->log_ms)) {
+        if (!target->raise_only && !input->counter &&
+            !is_covered(input, &samples, target->log_ms)) {
             fleet_fail(fleet, "%s: target %d at %" PRId64 " may lower, but %s is not covered",
                        app->name, target->rung, target->log_ms, input->name);
         }

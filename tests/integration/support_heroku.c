@@ -190,6 +190,26 @@ size_t heroku_violations(const struct heroku *heroku, const char *rule)
     return count;
 }
 
+bool heroku_plan_is(const struct heroku *heroku, const char *addon, const char *plan)
+{
+    json_t *state = heroku_control(heroku, "GET", "/state", NULL);
+    bool found = false;
+    size_t a;
+    size_t i;
+    json_t *app;
+    json_t *one;
+    json_array_foreach(json_object_get(state, "apps"), a, app)
+    {
+        json_array_foreach(json_object_get(app, "addons"), i, one)
+        {
+            found = found || (strcmp(json_string_value(json_object_get(one, "name")), addon) == 0 &&
+                              strcmp(json_string_value(json_object_get(one, "plan")), plan) == 0);
+        }
+    }
+    json_decref(state);
+    return found;
+}
+
 bool heroku_header(const struct heroku_answer *answer, const char *name, char *out, size_t size)
 {
     size_t length = strlen(name);

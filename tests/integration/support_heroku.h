@@ -46,6 +46,9 @@ struct heroku_answer heroku_ask(const struct heroku *heroku, const char *key, co
 /** How often this rule was broken. */
 size_t heroku_violations(const struct heroku *heroku, const char *rule);
 
+/** Whether the add-on of that name has that plan. */
+bool heroku_plan_is(const struct heroku *heroku, const char *addon, const char *plan);
+
 /** The value of a response header, copied to `out`; false when it did not come. */
 bool heroku_header(const struct heroku_answer *answer, const char *name, char *out, size_t size);
 

@@ -105,30 +105,9 @@ static void say(size_t which, const char *plan, bool raise_only)
     support_say_target_of(redis, &config->apps[0], controller, rung, raise_only);
 }
 
-/* The plan of an app's add-on, from the control port. */
-static bool plan_is(const char *addon, const char *plan)
-{
-    json_t *state = heroku_control(&heroku, "GET", "/state", NULL);
-    bool found = false;
-    size_t a;
-    size_t i;
-    json_t *app;
-    json_t *one;
-    json_array_foreach(json_object_get(state, "apps"), a, app)
-    {
-        json_array_foreach(json_object_get(app, "addons"), i, one)
-        {
-            found = found || (strcmp(json_string_value(json_object_get(one, "name")), addon) == 0 &&
-                              strcmp(json_string_value(json_object_get(one, "plan")), plan) == 0);
-        }
-    }
-    json_decref(state);
-    return found;
-}
-
 static void await_plan(const char *addon, const char *plan, int seconds)
 {
-    for (int i = 0; !plan_is(addon, plan); i++) {
+    for (int i = 0; !heroku_plan_is(&heroku, addon, plan); i++) {
         if (i == seconds * 50) {
             (void)program_count(actuator, "action");
             ck_abort_msg("%s is not %s:\n%s", addon, plan, program_output(actuator));
@@ -181,8 +160,8 @@ START_TEST(a_target_becomes_the_plan_and_leaves_its_traces)
     program_await(actuator, "from=rediscloud:100 to=rediscloud:500 target=rediscloud:500 "
                             "outcome=done status=200");
     ck_assert_int_eq(writes(), 1);
-    ck_assert(plan_is("logs-flat-2", "papertrail:fixa"));
-    ck_assert(plan_is("redis-other-9", "rediscloud:25"));
+    ck_assert(heroku_plan_is(&heroku, "logs-flat-2", "papertrail:fixa"));
+    ck_assert(heroku_plan_is(&heroku, "redis-other-9", "rediscloud:25"));
     ck_assert_str_eq(support_redis_call(redis, "XLEN", "dyn:actions", NULL), "1");
     ck_assert_str_eq(support_redis_call(redis, "HLEN", "dyn:{act}:main:journal", NULL), "4");
 }
@@ -279,7 +258,7 @@ START_TEST(an_error_is_told_and_not_repeated_and_dynos_go_on)
     program_await(actuator, lasting[_i].event);
     rest(2000);
     ck_assert_int_eq(writes(), 1);
-    ck_assert(plan_is("redis-round-1", "rediscloud:100"));
+    ck_assert(heroku_plan_is(&heroku, "redis-round-1", "rediscloud:100"));
     support_say_target_of(redis, &config->apps[0], &config->apps[0].controllers[DYNOS], 9, true);
     ck_assert(support_web_is(&heroku, "shop", 9, 10000));
 }
