@@ -128,7 +128,7 @@ mutant 'core: marks of an epoch that is over' $core unit/test_actuator_core \
 mutant 'core: a fall rests on the present leader'"'"'s word' $step unit/test_actuator_core \
     'ctl->decided_epoch == part->epoch ? part->mark_at : ACT_NEVER' 'part->mark_at'
 mutant 'core: a change rests on a fresh reading' $step unit/test_actuator_core \
-    'if (app->stale || now.boot_ms - app->read_at > ACT_FRESH_MS) {' 'if (app->stale) {'
+    'if (reading->stale || now.boot_ms - reading->read_at > ACT_FRESH_MS) {' 'if (reading->stale) {'
 mutant 'core: one request in flight an app' $step unit/test_actuator_core \
     '    app->flying = true;
 ' ''
@@ -169,6 +169,33 @@ mutant 'budget: a 429 waits as told' services/actuator/budget.c unit/test_budget
         return false;'
 mutant 'humans: a change by hand is seen' services/actuator/humans.c unit/test_actuator_core \
     'if (seen == SEEN_RAISED || seen == SEEN_LOWERED) {' 'if (false) {'
+
+# ---- plans ----
+
+mutant 'plans: a smaller one needs allow_downgrade' $guards unit/test_actuator_core \
+    'policy->plans != NULL && !policy->allow_downgrade' 'false'
+mutant 'plans: they fall one at a time' $guards unit/test_actuator_core \
+    'policy->plans != NULL ? 1 : ' ''
+mutant 'plans: a change under way is left alone' $guards unit/test_actuator_core \
+    'if (facts->provisioning) {' 'if (false) {'
+mutant 'plans: a change under way is blamed on nobody' $answer unit/test_actuator_core \
+    '    act_human_unfinished(&ctl->human, now.boot_ms);
+' ''
+mutant 'plans: a refused one is tried again some time' $answer unit/test_actuator_core \
+    'plan ? now.boot_ms + ACT_BLOCKED_MS : INT64_MAX' 'INT64_MAX'
+mutant 'plans: one that is not in the table changes nothing' $answer unit/test_actuator_core \
+    'plan_rung_of(config->plans, found->plan) == 0' 'false'
+mutant 'plans: add-ons that cannot be read hold no dynos' $step unit/test_actuator_core \
+    'const struct act_reading *reading = &app->readings[act_ctl_scale(ctl)];
+    int64_t readable_at' 'const struct act_reading *reading = &app->readings[ACT_PLANS];
+    int64_t readable_at'
+mutant 'plans: what holds no value is told' services/estimator/fold.c unit/test_fold \
+    '        fold_tell_above(fold, input, out);
+' ''
+mutant 'plans: a number for an app is not for its plans' services/estimator/pins.c unit/test_pins \
+    'command->verb == COMMAND_UNPIN || controller->plans == NULL' 'true'
+mutant 'plans: another ladder is another controller' common/config_derive.c unit/test_config_plans \
+    'seed = hash_text(seed, plans->plans[i].name);' '(void)seed;'
 
 # ---- leases and membership ----
 
