@@ -19,7 +19,6 @@ static void text_take(BIO *bio, const char *line_end, char *out)
         size += more;
     }
     out[size] = '\0';
-    BIO_free(bio);
 }
 
 void support_key_make(struct support_key *out)
@@ -30,9 +29,13 @@ void support_key_make(struct support_key *out)
     int written = PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL);
     DYN_ASSERT(written == 1);
     text_take(bio, "|", out->private_line);
+    text_take(bio, "\\n", out->private_json);
+    BIO_free(bio);
     bio = BIO_new(BIO_s_mem());
     written = PEM_write_bio_PUBKEY(bio, key);
     DYN_ASSERT(written == 1);
+    text_take(bio, "|", out->public_line);
     text_take(bio, "\\n", out->public_json);
+    BIO_free(bio);
     EVP_PKEY_free(key);
 }

@@ -9,7 +9,9 @@
 
 struct support_key {
     char private_line[SUPPORT_KEY_MAX]; /* PEM, | for line ends */
-    char public_json[SUPPORT_KEY_MAX];  /* PEM, \n for line ends: inside a JSON string */
+    char private_json[SUPPORT_KEY_MAX]; /* PEM, \n for line ends: inside a JSON string */
+    char public_line[SUPPORT_KEY_MAX];
+    char public_json[SUPPORT_KEY_MAX];
 };
 
 void support_key_make(struct support_key *out);
