@@ -268,10 +268,20 @@ static void request_done(void *cls, struct MHD_Connection *connection, void **st
 
 /* ---- life ---- */
 
-static struct MHD_Daemon *server_start(uint16_t port, struct fake *fake)
+struct settings {
+    const char *listen; /* an IPv4 address */
+    const char *state;
+    const char *keys;
+    uint16_t port;
+};
+
+static struct MHD_Daemon *server_start(const struct settings *settings, struct fake *fake)
 {
+    uint16_t port = settings->port;
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (inet_pton(AF_INET, settings->listen, &address.sin_addr) != 1) {
+        return NULL;
+    }
     return MHD_start_daemon(
         MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL, port, NULL,
         NULL, serve, fake, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&address,
@@ -279,12 +289,12 @@ static struct MHD_Daemon *server_start(uint16_t port, struct fake *fake)
         MHD_OPTION_NOTIFY_COMPLETED, request_done, NULL, MHD_OPTION_END);
 }
 
-static int fake_run(struct fake *fake, uint16_t port, const sigset_t *signals)
+static int fake_run(struct fake *fake, const struct settings *settings, const sigset_t *signals)
 {
     int number = 0;
-    struct MHD_Daemon *daemon = server_start(port, fake);
+    struct MHD_Daemon *daemon = server_start(settings, fake);
     if (daemon == NULL) {
-        fputs("fake-metrics: cannot listen\n", stderr);
+        fprintf(stderr, "fake-metrics: cannot listen on %s\n", settings->listen);
         return EXIT_FAILURE;
     }
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_BIND_PORT);
@@ -302,53 +312,81 @@ static int fake_run(struct fake *fake, uint16_t port, const sigset_t *signals)
 
 static void usage(FILE *out)
 {
-    fputs("usage: fake-metrics [--port N] [--state FILE.json] [--die-with-parent]\n", out);
+    fputs("usage: fake-metrics [--port N] [--listen ADDRESS] [--state FILE.json] [--keys FOLDER]\n"
+          "                    [--die-with-parent]\n",
+          out);
 }
 
-int main(int argc, char **argv)
+/* False: the exit status is there. */
+static bool settings_read(int argc, char **argv, struct settings *out, int *out_status)
 {
     static const struct option known[] = {
         {"port", required_argument, NULL, 'p'},
+        {"listen", required_argument, NULL, 'l'},
         {"state", required_argument, NULL, 's'},
+        {"keys", required_argument, NULL, 'k'},
         {"die-with-parent", no_argument, NULL, 'd'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
-    struct fake fake = {.lock = PTHREAD_MUTEX_INITIALIZER};
-    uint16_t port = 0;
     pid_t parent = getppid();
     int option = 0;
     while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
         if (option == 'p') {
-            port = (uint16_t)strtoul(optarg, NULL, 10);
+            out->port = (uint16_t)strtoul(optarg, NULL, 10);
+        } else if (option == 'l') {
+            out->listen = optarg;
         } else if (option == 's') {
-            json_decref(fake.state);
-            fake.state = json_load_file(optarg, JSON_REJECT_DUPLICATES, NULL);
-            if (!json_is_object(fake.state)) {
-                fprintf(stderr, "fake-metrics: %s holds no JSON object\n", optarg);
-                return EXIT_FAILURE;
-            }
+            out->state = optarg;
+        } else if (option == 'k') {
+            out->keys = optarg;
         } else if (option == 'd') {
             prctl(PR_SET_PDEATHSIG, SIGKILL);
             if (getppid() != parent) {
-                return EXIT_FAILURE;
+                *out_status = EXIT_FAILURE;
+                return false;
             }
         } else {
             usage(option == 'h' ? stdout : stderr);
-            return option == 'h' ? EXIT_SUCCESS : 2;
+            *out_status = option == 'h' ? EXIT_SUCCESS : 2;
+            return false;
         }
     }
+    return true;
+}
+
+static bool world_begin(struct fake *fake, const struct settings *settings)
+{
+    fake->state = settings->state != NULL
+                      ? json_load_file(settings->state, JSON_REJECT_DUPLICATES, NULL)
+                      : json_object();
+    fake->requests = json_array();
+    fake->violations = json_array();
+    fake->answers = json_array();
+    if (!json_is_object(fake->state)) {
+        fprintf(stderr, "fake-metrics: %s holds no JSON object\n", settings->state);
+        return false;
+    }
+    return settings->keys == NULL || keys_make(fake->state, settings->keys);
+}
+
+int main(int argc, char **argv)
+{
+    struct fake fake = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    struct settings settings = {.listen = "127.0.0.1"};
     sigset_t signals;
+    int result = EXIT_FAILURE;
+    if (!settings_read(argc, argv, &settings, &result)) {
+        return result;
+    }
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
-    fake.state = fake.state != NULL ? fake.state : json_object();
-    fake.requests = json_array();
-    fake.violations = json_array();
-    fake.answers = json_array();
-    int result = fake_run(&fake, port, &signals);
+    if (world_begin(&fake, &settings)) {
+        result = fake_run(&fake, &settings, &signals);
+    }
     json_decref(fake.state);
     json_decref(fake.requests);
     json_decref(fake.violations);

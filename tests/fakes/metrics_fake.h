@@ -60,6 +60,10 @@ struct statsd;
 struct statsd *statsd_start(struct fake *fake, uint16_t port);
 void statsd_stop(struct statsd *statsd);
 
+/** New key pairs: google.pem, the private key of every service account of the world, and
+ * cronut.pem, the public one, are written to the folder; the world has the others. */
+bool keys_make(json_t *state, const char *folder);
+
 /** The vendor's part of the world, an empty object when there is none; borrowed. */
 json_t *vendor_state(const struct ask *ask, const char *vendor);
 const char *ask_header(const struct ask *ask, const char *name);
