@@ -6,6 +6,7 @@
 #define URL_MAX 2048
 #define BODY_MAX (DYN_NAME_MAX + 32)
 #define REQUEST_ID_MAX 160
+#define KEY_HEADER "Authorization: Bearer "
 
 /* One request, from heroku_send() until its answer. */
 struct call {
@@ -18,6 +19,7 @@ struct call {
     int64_t deadline;
     char process_type[DYN_NAME_MAX + 1];
     char request_id[REQUEST_ID_MAX];
+    struct dyn_buf key;     /* the header that it was sent with; wiped with the call */
     struct dyn_error error; /* why it could not start */
 };
 
@@ -53,6 +55,12 @@ static void call_unlink(struct heroku *heroku, struct call *call)
     }
 }
 
+static void call_free(struct call *call)
+{
+    dyn_buf_wipe(&call->key);
+    free(call);
+}
+
 static void call_finish(struct call *call, const struct heroku_reply *reply)
 {
     struct heroku *heroku = call->heroku;
@@ -63,7 +71,15 @@ static void call_finish(struct call *call, const struct heroku_reply *reply)
                            dyn_clock_wall_ms(), &answer);
         heroku->options.answered(heroku->options.arg, call->token, &answer);
     }
-    free(call);
+    call_free(call);
+}
+
+static struct dyn_str key_sent(const struct call *call)
+{
+    struct dyn_str header = dyn_buf_str(&call->key);
+    size_t before = sizeof KEY_HEADER - 1;
+    return header.len > before ? (struct dyn_str){header.ptr + before, header.len - before}
+                               : DYN_STR("");
 }
 
 static void on_done(void *arg, const struct http_answer *answer)
@@ -78,6 +94,7 @@ static void on_done(void *arg, const struct http_answer *answer)
         .remaining = http_header(answer, "RateLimit-Remaining"),
         .retry_after = http_header(answer, "Retry-After"),
         .request_id = http_header(answer, "Request-Id"),
+        .key = key_sent(call),
     };
     if (reply.request_id.len == 0) {
         reply.request_id = dyn_str_from(call->request_id);
@@ -137,7 +154,7 @@ void heroku_free(struct heroku *heroku)
             http_cancel(call->transfer);
         } else {
             call_unlink(heroku, call);
-            free(call);
+            call_free(call);
         }
         call = next;
     }
@@ -164,7 +181,7 @@ static dyn_err key_header(const struct config_account *account, struct dyn_buf *
                             account->name);
     }
     if (err == DYN_OK) {
-        (void)dyn_buf_addf(out, "Authorization: Bearer ");
+        (void)dyn_buf_add_str(out, DYN_STR(KEY_HEADER));
         err = dyn_buf_add_str(out, trimmed);
     }
     dyn_buf_wipe(&key);
@@ -194,20 +211,18 @@ static dyn_err start(struct call *call, const char *base, const struct config_ac
                      const struct act_request *request)
 {
     struct dyn_buf url;
-    struct dyn_buf key;
     char body[BODY_MAX] = "";
     char id[REQUEST_ID_MAX + 16];
     dyn_buf_init(&url, URL_MAX);
-    dyn_buf_init(&key, DYN_SECRET_MAX + 64);
     (void)snprintf(id, sizeof id, "Request-Id: %s", call->request_id);
-    dyn_err err = key_header(account, &key, &call->error);
+    dyn_err err = key_header(account, &call->key, &call->error);
     if (err == DYN_OK && url_make(&url, base, request) != DYN_OK) {
         err = dyn_error_set(&call->error, DYN_BADMSG, "no URL can be made of these names");
     }
     if (err == DYN_OK) {
         bool write = act_is_write(request->kind);
         const char *headers[] = {"Accept: application/vnd.heroku+json; version=3",
-                                 dyn_buf_text(&key), id, "Content-Type: application/json"};
+                                 dyn_buf_text(&call->key), id, "Content-Type: application/json"};
         if (request->kind == ACT_WRITE) {
             (void)snprintf(body, sizeof body, "{\"quantity\":%d}", (int)request->quantity);
         } else if (request->kind == ACT_WRITE_PLAN) {
@@ -228,7 +243,6 @@ static dyn_err start(struct call *call, const char *base, const struct config_ac
         err = http_start(call->heroku->http, &sent, &call->transfer, &call->error);
     }
     dyn_buf_fini(&url);
-    dyn_buf_wipe(&key);
     return err;
 }
 
@@ -247,6 +261,7 @@ void heroku_send(struct heroku *heroku, const char *base, const struct config_ac
                  dyn_str_from(request->process_type));
     (void)snprintf(call->request_id, sizeof call->request_id, "%.100s-%llu",
                    heroku->options.instance, (unsigned long long)++heroku->requests);
+    dyn_buf_init(&call->key, DYN_SECRET_MAX + 64);
     call_link(call);
     if (start(call, base, account, request) != DYN_OK) {
         call->transfer = NULL;

@@ -32,6 +32,7 @@ struct heroku_reply {
     struct dyn_str remaining; /* headers; ptr NULL: did not come */
     struct dyn_str retry_after;
     struct dyn_str request_id;
+    struct dyn_str key; /* that was sent: hidden from the words */
 };
 
 /* What an answer's texts borrow from. */

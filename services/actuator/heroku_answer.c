@@ -1,6 +1,7 @@
 #include "actuator/heroku.h"
 #include "common/clock.h"
 #include "common/json.h"
+#include "common/redact.h"
 
 #define WORDS_MAX 160
 
@@ -26,15 +27,10 @@ void heroku_answer_store_free(struct heroku_answer_store *store)
 
 /* ---- words ---- */
 
-/* For logs and consoles: one line, no control characters. */
-static void words_set(struct heroku_answer_store *store, struct dyn_str text)
+static void words_set(struct heroku_answer_store *store, const struct heroku_reply *reply,
+                      struct dyn_str text)
 {
-    dyn_str_copy(store->words, sizeof store->words, text);
-    for (char *c = store->words; *c != '\0'; c++) {
-        if ((unsigned char)*c < ' ' || *c == 0x7f) {
-            *c = ' ';
-        }
-    }
+    redact(store->words, sizeof store->words, text, &reply->key, 1);
 }
 
 static struct dyn_str member_text(const json_t *object, const char *key)
@@ -59,7 +55,7 @@ static void words_of_error(struct heroku_answer_store *store, const struct herok
         (void)snprintf(text, sizeof text, DYN_STR_FMT ": " DYN_STR_FMT, DYN_STR_ARG(id),
                        DYN_STR_ARG(message));
     }
-    words_set(store, dyn_str_from(text));
+    words_set(store, reply, dyn_str_from(text));
 }
 
 /* ---- bodies ---- */
@@ -256,7 +252,7 @@ void heroku_read_answer(struct heroku_answer_store *store, enum act_request_kind
     store->root = NULL;
     if (reply->err != DYN_OK) {
         out->class = reply->sent ? ACT_UNCERTAIN : ACT_NOT_SENT;
-        words_set(store, dyn_str_from(reply->error));
+        words_set(store, reply, dyn_str_from(reply->error));
         out->words = dyn_str_from(store->words);
         return;
     }

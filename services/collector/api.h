@@ -19,7 +19,6 @@
 #define API_NAME_MAX 80     /* bytes of the host in a reason; cut */
 #define API_WORDS_MAX 300   /* bytes of the server's words; cut, and again to DYN_REASON_MAX */
 #define API_SECRETS_MAX 4   /* more is our mistake; headers are counted apart */
-#define API_SECRET_PART 8   /* so many bytes of a secret in a row are hidden from the words */
 #define API_WAIT_MIN_S 30   /* a server that says "too many" and not for how long; doubled */
 #define API_WAIT_MAX_S 900  /* each time up to this */
 #define API_TOLD_MAX_S 3600 /* a server that asks for longer is asked again after this */

@@ -16,7 +16,7 @@
 #define NEW_RELIC FLEET_CANARY "newrelic-4be1"
 #define PAPERTRAIL FLEET_CANARY "papertrail-77d0"
 #define LIBRATO FLEET_CANARY "librato-0a9c"
-#define BUGSNAG FLEET_CANARY "bugsnag-58aa3c0119e7d2b4f6c01"
+#define BUGSNAG "58aa3c0119e7d2b4f6c0158aa3c01b2c" /* no other is a key of Bugsnag */
 #define SES FLEET_CANARY "ses-e1f0b7d5a2c4e6f8a0b2c4d6e8f0"
 #define SES_ID "AKIDCANARY0001"
 #define CRONUT_API FLEET_CANARY "cronut-api-31f7"
@@ -192,7 +192,8 @@ static void setup(void)
     support_key_make(&google_key);
     support_key_make(&cronut_key);
     vendors_begin();
-    fleet = fleet_new(&(struct fleet_options){.world = world, .partitions = 2, .secrets = secrets});
+    fleet = fleet_new(&(struct fleet_options){
+        .world = world, .partitions = 2, .secrets = secrets});
     configure();
 }
 
@@ -240,7 +241,7 @@ static void await_asked(const char *path, size_t times)
 
 static void answer_instead(const char *path, const char *secret)
 {
-    char text[256];
+    static char text[2 * SUPPORT_KEY_MAX];
     (void)snprintf(text, sizeof text,
                    "{'path': '%s', 'status': 401, 'body': 'The key %s is not ours'}", path, secret);
     json_decref(metrics_control(&fake, "POST", "answers", text));
@@ -275,12 +276,16 @@ START_TEST(a_vendor_that_quotes_a_secret_is_not_quoted)
     demand_say(650, 900, 50, 20, 1000000);
     fleet_start_all(fleet);
     fleet_await_quantity(fleet, "my-shop", 7, MOVE_S);
+    json_decref(heroku_control(
+        fleet_heroku(fleet), "POST", "/faults",
+        "[{'times': -1, 'do': {'status': 401, 'message': 'no key like " FLEET_KEY_A "'}}]"));
+    demand_say(1150, 900, 50, 20, 1000000);
+    await_asked("/bugsnag", 1);
+    await_asked("/ses", 1);
     answer_instead("/new_relic", NEW_RELIC);
     answer_instead("/papertrail", PAPERTRAIL);
     answer_instead("/google", google_key.private_line);
     fleet_await_printed(fleet, FLEET_REPORTER, "input_stale", 3);
-    await_asked("/bugsnag", 1);
-    await_asked("/ses", 1);
     answer_instead("/librato", LIBRATO);
     answer_instead("/bugsnag", BUGSNAG);
     answer_instead("/ses", SES);

@@ -4,6 +4,7 @@
 #include "collector/api.h"
 #include "collector/google.h"
 #include "collector/new_relic.h"
+#include "common/redact.h"
 
 #include <math.h>
 
@@ -45,7 +46,7 @@ static void readers_run(json_t *root)
 /* No run of the secret that is long enough to tell something. */
 static void words_check(const char *words, struct dyn_str secret)
 {
-    size_t least = secret.len < API_SECRET_PART ? secret.len : API_SECRET_PART;
+    size_t least = secret.len < REDACT_PART ? secret.len : REDACT_PART;
     DYN_ASSERT(strlen(words) <= API_WORDS_MAX);
     for (const char *c = words; *c != '\0'; c++) {
         DYN_ASSERT(*c >= ' ' && *c <= '~');

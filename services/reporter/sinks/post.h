@@ -17,7 +17,6 @@
 
 #define POST_WORDS_MAX 300    /* bytes of the server's words; cut */
 #define POST_SECRETS_MAX 8    /* more is our mistake; headers are counted apart */
-#define POST_SECRET_PART 8    /* so many bytes of a secret in a row are hidden from the words */
 #define POST_ANSWER_MAX 65536 /* bytes of an answer; more is refused */
 #define POST_WAIT_MIN_S 30    /* a server that says "too many" and not for how long; doubled */
 #define POST_WAIT_MAX_S 900   /* each time up to this; also the longest that a server may ask for */
