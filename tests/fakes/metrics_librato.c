@@ -126,7 +126,8 @@ static void entry_store(const struct ask *ask, json_t *state, json_t *entry, boo
     const char *name = json_string_value(json_object_get(entry, "name"));
     json_t *stored = member_of(state, "stored");
     json_t *counts = member_of(state, "counts");
-    json_t *times = member_of(state, "times");
+    bool appoptics = strncmp(ask->path, "/appoptics/", 11) == 0;
+    json_t *times = member_of(state, appoptics ? "appoptics_times" : "times");
     json_t *time = json_object_get(entry, tagged ? "time" : "measure_time");
     if (time != NULL && json_equal(json_object_get(times, name), time)) {
         violation(ask, "stored_twice", "%s", name);
