@@ -5,7 +5,7 @@
 
 #define SAMPLE_BYTES 24.0
 #define TICK_BYTES 60.0
-#define RUNNING_BYTES 60.0 /* one a minute */
+#define RUNNING_BYTES 60.0 /* told every 15 s */
 #define TARGET_BYTES 450.0
 #define TARGETS_KEPT 10.0 /* keyframes: one a minute, kept ten minutes */
 #define REPORT_BYTES 30.0
@@ -239,7 +239,7 @@ int64_t config_redis_bytes(const struct config *config)
 
             bytes += TARGETS_KEPT * TARGET_BYTES;
             if (controller->needs_running) {
-                bytes += RUNNING_BYTES * retention_s / 60;
+                bytes += RUNNING_BYTES * retention_s / 15;
             }
             for (size_t k = 0; k < controller->inputs_count; k++) {
                 bytes +=

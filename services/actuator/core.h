@@ -31,7 +31,7 @@
 #include "common/config.h"
 #include "common/message.h"
 
-#define ACT_RUNNING_MS 60000      /* what runs is told that often */
+#define ACT_RUNNING_MS 15000      /* what runs is told that often: more than once a window */
 #define ACT_READ_PERIOD_MS 60000  /* an app is read that often at most, but before each change */
 #define ACT_UNFINISHED_MS 15000   /* ... while a change of plan under way holds the next one */
 #define ACT_FRESH_MS 10000        /* a change rests on a reading at most that old */
@@ -140,7 +140,7 @@ struct act_effects {
     /** When it changed, and each scaler.interval of its app. */
     void (*actual)(void *arg, size_t account, const struct actual *actual, bool changed);
     /** What runs of a controller whose targets depend on it, as of `age_ms` ago: when it changed
-     * and each minute. False: it was not told, and is again with the next tick. May be NULL. */
+     * and every 15 s. False: it was not told, and is again with the next tick. May be NULL. */
     bool (*running)(void *arg, const struct config_app *app,
                     const struct config_controller *controller, int32_t quantity, int64_t age_ms);
     /** The lease of the account turned out to be another's: do not write any more. May be NULL. */
