@@ -47,7 +47,6 @@ struct config_field {
     const char *fallback; /* the built-in default as it would stand in the file; NULL: none */
     const char *const *choices; /* CONFIG_ENUM, NULL-ended */
     const char *help;           /* one line for people */
-    bool not_built;             /* known, but this version has no code for it: refused as such */
     bool plain;                 /* CONFIG_SECRET: may stand in the file without a warning */
 };
 
@@ -70,7 +69,6 @@ struct config_type {
     const char *per_resource_key;
     double per_resource_default; /* 0: per_resource is required */
     const char *help;
-    bool not_built;
 };
 
 /** All types of a kind, ended by .name == NULL. */

@@ -131,15 +131,13 @@ static dyn_err input_keys_check(struct config_loader *loader, const struct confi
         controller->plans != NULL ? config_keys_plan_input : ratio, config_keys_conversion};
     const struct config_node *written =
         ratio[0].key != NULL ? config_node_find(map, &ratio[0]) : NULL;
-    dyn_err err;
 
     if (written != NULL && controller->plans != NULL) {
         return config_refuse_key(loader, written,
                                  "found a ratio where plans are scaled, expected none: the table "
                                  "of plans says what each holds");
     }
-    err = config_keys_check(loader, map, tables, 5);
-    return err != DYN_OK ? err : config_built_check(loader, map, type);
+    return config_keys_check(loader, map, tables, 5);
 }
 
 static dyn_err input_read(struct config_loader *loader, const struct config_node *map,

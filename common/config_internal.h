@@ -259,8 +259,6 @@ dyn_err config_policies_read(struct config_loader *loader, const struct config_l
 /** Refuse at a value's place, or at `map` when the value is built in. */
 dyn_err config_refuse_value(struct config_loader *loader, const struct config_value *value,
                             const struct config_node *map, const char *words);
-dyn_err config_built_check(struct config_loader *loader, const struct config_node *map,
-                           const struct config_type *type);
 dyn_err config_name_read(struct config_loader *loader, const struct config_node *map,
                          const char **out);
 dyn_err config_inputs_read(struct config_loader *loader, const struct config_node *map,

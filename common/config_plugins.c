@@ -123,13 +123,11 @@ static const char *type_words(struct config_loader *loader, enum config_kind kin
             DYN_ASSERT(count < 64);
             names[count++] = type->aliases[i];
         }
-        if (!type->not_built) {
-            list = config_arena_printf(loader->arena, "%s%s%s", list, list[0] != '\0' ? ", " : "",
-                                       type->name);
-        }
+        list = config_arena_printf(loader->arena, "%s%s%s", list, list[0] != '\0' ? ", " : "",
+                                   type->name);
     }
     return config_arena_printf(
-        loader->arena, "%s%s", list[0] != '\0' ? list : "no type: none is built in this version",
+        loader->arena, "%s%s", list,
         config_did_you_mean(loader->arena, colon != NULL ? colon + 1 : found, names, count));
 }
 
@@ -157,16 +155,6 @@ dyn_err config_type_read(struct config_loader *loader, const struct config_node 
     }
     *out = type;
     return DYN_OK;
-}
-
-dyn_err config_built_check(struct config_loader *loader, const struct config_node *map,
-                           const struct config_type *type)
-{
-    if (!type->not_built) {
-        return DYN_OK;
-    }
-    return config_refuse(loader, config_node_get(map, "type"),
-                         "%s is not built yet in this version", type->name);
 }
 
 /* ---- names and lists ---- */
@@ -349,9 +337,6 @@ dyn_err config_controller_read(struct config_loader *loader, const struct config
         err = config_keys_check(loader, map, tables, 4);
     }
     if (err == DYN_OK) {
-        err = config_built_check(loader, map, out->type);
-    }
-    if (err == DYN_OK) {
         err = config_name_read(loader, map, &out->name);
     }
     if (err == DYN_OK) {
@@ -404,9 +389,6 @@ static dyn_err sink_read(struct config_loader *loader, const struct config_node 
         const struct config_field *const tables[] = {config_keys_sink, out->type->fields};
 
         err = config_keys_check(loader, map, tables, 2);
-    }
-    if (err == DYN_OK) {
-        err = config_built_check(loader, map, out->type);
     }
     if (err == DYN_OK) {
         err = sink_name_read(loader, map, app, out);

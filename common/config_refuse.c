@@ -149,10 +149,6 @@ static dyn_err key_check(struct config_loader *loader, const struct config_node 
     if (i == count) {
         return key_unknown(loader, node, fields, count);
     }
-    if (fields[i]->not_built) {
-        return config_refuse_key(loader, node, "%s is not built yet in this version",
-                                 fields[i]->key);
-    }
     if (seen[i] != NULL) {
         return config_refuse_key(loader, node,
                                  "found a second name for %s, expected one (also on line %d)",

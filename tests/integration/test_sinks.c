@@ -225,6 +225,16 @@ END_TEST
 
 /* ---- all ---- */
 
+START_TEST(what_can_be_configured_has_code)
+{
+    for (enum config_kind kind = CONFIG_STATS; kind <= CONFIG_SUCCESS; kind++) {
+        for (const struct config_type *type = config_types(kind); type->name != NULL; type++) {
+            ck_assert_msg(sink_find(kind, type->name) != NULL, "%s has no code", type->name);
+        }
+    }
+}
+END_TEST
+
 START_TEST(a_secret_with_a_line_break_or_a_url_in_the_clear_is_refused)
 {
     ck_assert_ptr_nonnull(strstr(
@@ -254,6 +264,7 @@ int main(void)
     tcase_add_test(tests, one_cause_is_one_incident_that_lists_forty_apps);
     tcase_add_test(tests, what_cannot_be_over_is_no_incident);
     tcase_add_test(tests, a_routing_key_of_another_kind_is_said_at_once);
+    tcase_add_test(tests, what_can_be_configured_has_code);
     tcase_add_test(tests, a_secret_with_a_line_break_or_a_url_in_the_clear_is_refused);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

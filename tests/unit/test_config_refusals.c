@@ -98,7 +98,8 @@ static const struct {
      "one of dynos, rediscloud, papertrail (did you mean \"dynos\"?)"},
     {TYPED("Dynosaur::Inputs::SinPlugin"),
      "t:7:11: type: found the unknown type \"Dynosaur::Inputs::SinPlugin\", expected one of sine, "
-     "random, csv, file, exec, http_json, google_analytics, new_relic, papertrail, rediscloud_memory, "
+     "random, csv, file, exec, http_json, google_analytics, new_relic, papertrail, "
+     "rediscloud_memory, "
      "rediscloud_connections, rediscloud_random, papertrail_random, prometheus, redis, hirefire, "
      "log_drain (did you mean \"SinePlugin\"?)"},
     {TYPED("log_drain") "    token: ${T}\n    period: 15\n    per_resource: 1\n",
@@ -269,40 +270,6 @@ START_TEST(each_refusal_has_its_words)
 }
 END_TEST
 
-START_TEST(every_type_that_is_not_built_is_known_and_says_so)
-{
-    static const enum config_kind kinds[] = {CONFIG_SOURCE, CONFIG_STATS, CONFIG_ERRORS,
-                                             CONFIG_SUCCESS, CONFIG_CONTROLLER};
-    size_t seen = 0;
-
-    for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
-        for (const struct config_type *t = config_types(kinds[k]); t->name != NULL; t++) {
-            struct dyn_error error = {""};
-            char text[512];
-            char words[128];
-
-            if (!t->not_built) {
-                continue;
-            }
-            if (kinds[k] == CONFIG_SOURCE) {
-                (void)snprintf(text, sizeof(text), TYPED("%s"), t->name);
-            } else if (kinds[k] == CONFIG_CONTROLLER) {
-                (void)snprintf(text, sizeof(text), HEAD "- {name: c, type: %s}\n", t->name);
-            } else {
-                (void)snprintf(text, sizeof(text), FLEET "%s: [{type: %s}]\n",
-                               config_kind_section(kinds[k]), t->name);
-            }
-            (void)snprintf(words, sizeof(words), ": type: %s is not built yet in this version",
-                           t->name);
-            ck_assert_ptr_null(load(text, &error));
-            ck_assert_msg(strstr(error.text, words) != NULL, "%s", error.text);
-            seen++;
-        }
-    }
-    ck_assert_uint_eq(seen, 0);
-}
-END_TEST
-
 START_TEST(a_key_of_an_unbuilt_type_is_checked_before_the_type_is_refused)
 {
     static const enum config_kind kinds[] = {CONFIG_STATS, CONFIG_ERRORS, CONFIG_SUCCESS};
@@ -398,7 +365,6 @@ static Suite *suite(void)
     tcase_set_timeout(tc, 60);
     tcase_add_loop_test(tc, each_refusal_has_its_words, 0,
                         (int)(sizeof(refusals) / sizeof(refusals[0])));
-    tcase_add_test(tc, every_type_that_is_not_built_is_known_and_says_so);
     tcase_add_test(tc, a_key_of_an_unbuilt_type_is_checked_before_the_type_is_refused);
     tcase_add_test(tc, no_message_holds_what_a_variable_or_a_secret_holds);
     tcase_add_test(tc, a_file_of_brackets_ends_at_once);

@@ -590,7 +590,7 @@ START_TEST(every_source_is_found_by_its_name_in_the_vocabulary)
     size_t found = 0;
     for (const struct config_type *t = config_types(CONFIG_SOURCE); t->name != NULL; t++) {
         bool built = source_find(t->name) != NULL;
-        ck_assert_msg(built || t->not_built, "%s can be configured, but has no source", t->name);
+        ck_assert_msg(built, "%s can be configured, but has no source", t->name);
         found += built ? 1 : 0;
     }
     ck_assert_uint_ge(found, 5);
