@@ -122,6 +122,20 @@ static double highest(const struct input_seen *in, const struct config_input *co
     return top;
 }
 
+/* Of plans the first that is large enough, or one more than there are. */
+static int resources(const struct config_input *config, double value)
+{
+    if (config->plans == NULL) {
+        return (int)ceil(value / config->per_resource);
+    }
+    int rung = 1;
+    while (rung <= config->plans->count &&
+           config->plans->plans[rung - 1].holds[PLAN_SIZE] * 0.9 <= value) {
+        rung++;
+    }
+    return rung;
+}
+
 static bool input_left_out(const struct input_seen *in, const struct config_input *config,
                            int64_t at)
 {
@@ -139,7 +153,7 @@ int audit_demand_need(size_t app, int64_t at)
             continue;
         }
         double top = highest(&seen.inputs[input], config, at);
-        int asked = top >= 0 ? (int)ceil(top / config->per_resource) : -1;
+        int asked = top >= 0 ? resources(config, top) : -1;
         need = asked > need ? asked : need;
     }
     return need;
@@ -160,6 +174,10 @@ void audit_demand_sent(const struct sim_exchange *exchange)
         return;
     }
     audit.counts.falls++;
+    if (policy->plans != NULL && !policy->allow_downgrade) {
+        audit_broken("I1", "%s lowers the plan of %s, which may not be lowered", exchange->sender,
+                     fleet.apps[app].name);
+    }
     int64_t lag = audit.class == CLASS_QUIET ? LAG_QUIET_US : LAG_US;
     int least = INT32_MAX;
     for (int64_t back = 0; back <= lag && least > wish; back += LOOK_BACK_US) {

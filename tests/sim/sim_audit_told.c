@@ -59,7 +59,7 @@ static size_t account_named(const struct event *event)
 static void quiet_event(const struct event *event)
 {
     bool harmless = event->level == EVENT_INFO || dyn_str_is(event->code, "at_maximum") ||
-                    dyn_str_is(event->code, "unmet");
+                    dyn_str_is(event->code, "above_plans") || dyn_str_is(event->code, "unmet");
     if (!harmless) {
         audit_broken("I9", "nothing is wrong, and this is told: " DYN_STR_FMT ", " DYN_STR_FMT,
                      DYN_STR_ARG(event->code), DYN_STR_ARG(event->text));
@@ -216,8 +216,6 @@ static bool guard_is_stuck(const struct stand *stand)
     case GUARD_MODE_OFF:
     case GUARD_SHADOW:
     case GUARD_PAUSED:
-    case GUARD_PROVISIONING:
-    case GUARD_DOWNGRADE:
         return true;
     case GUARD_UNCOVERED:
         return log_goes_on();
@@ -237,6 +235,8 @@ static bool guard_is_stuck(const struct stand *stand)
     case GUARD_LIMIT:
     case GUARD_REFUSED:
     case GUARD_RAISE_ONLY_MODE:
+    case GUARD_PROVISIONING:
+    case GUARD_DOWNGRADE:
     case GUARD_COUNT:
         return false;
     }

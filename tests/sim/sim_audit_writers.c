@@ -235,7 +235,8 @@ static void write_done(const struct heroku_note *note)
 static bool rule_is_excused(const char *rule)
 {
     bool equal = strcmp(rule, "equal_quantity") == 0 || strcmp(rule, "repeated_above_limit") == 0 ||
-                 strcmp(rule, "write_overlap") == 0;
+                 strcmp(rule, "write_overlap") == 0 || strcmp(rule, "equal_plan") == 0 ||
+                 strcmp(rule, "plan_change_while_provisioning") == 0;
     int64_t from = sim_now() - 60 * SIM_S;
     if (strcmp(rule, "before_retry_after") == 0) {
         /* Another process than the one that was told. */

@@ -16,6 +16,7 @@ struct fleet fleet;
 
 static struct {
     struct sim_random random;
+    struct sim_random plans; /* of its own: what is drawn of dynos stays as it was */
     void (*watch)(void *arg, const struct fleet_slot *slot, uint64_t process, bool runs);
     void *arg;
     char text[FILE_MAX];
@@ -33,6 +34,11 @@ static const struct {
 static int64_t draw(int64_t low, int64_t high)
 {
     return sim_random_range(&own.random, low, high);
+}
+
+static int64_t draw_of_plans(int64_t low, int64_t high)
+{
+    return sim_random_range(&own.plans, low, high);
 }
 
 /* ---- the configuration ---- */
@@ -53,10 +59,29 @@ static void input_write(const struct fleet_input *input, size_t at)
     int64_t period_s = periods[draw(0, 4)];
     add("          - {name: %s, type: http_json, url: \"" SIM_SOURCES_URL "/input/%zu\",\n",
         input->name, at);
-    add("             pointer: /data/value, per_resource: %.0f, interval: %lld, timeout: 4,\n",
-        input->per_resource, (long long)(input->interval_ms / 1000));
+    add("             pointer: /data/value, interval: %lld, timeout: 4,",
+        (long long)(input->interval_ms / 1000));
+    if (!fleet.apps[input->app].plans) {
+        add(" per_resource: %.0f,", input->per_resource);
+    }
+    add("\n");
     add("             hysteresis_period: %lld, on_outage: %s}\n", (long long)period_s,
         draw(0, 9) == 0 ? "ignore" : "hold");
+}
+
+/* The controller of a Redis; how much its largest plan holds. */
+static double plans_draw(struct fleet_app *app, int64_t down_cooldown_s)
+{
+    const struct plan_table *plans = plan_table_find("rediscloud");
+    int64_t max = draw_of_plans(4, plans->count);
+    app->provision_ms = draw_of_plans(0, 2) * 20000;
+    add("  %s:\n    account: acc-%zu\n    controller_plugins:\n      - name: redis\n"
+        "        type: rediscloud\n        min_resource: %s\n        max_resource: %s\n"
+        "        scale_down_cooldown: %lld\n        allow_downgrade: %s\n"
+        "        input_plugins:\n",
+        app->name, app->account, plans->plans[draw_of_plans(0, 1)].name, plans->plans[max - 1].name,
+        (long long)down_cooldown_s, draw_of_plans(0, 4) == 0 ? "false" : "true");
+    return plans->plans[max - 1].holds[PLAN_SIZE];
 }
 
 static void app_draw(struct fleet_app *app, size_t at)
@@ -70,18 +95,29 @@ static void app_draw(struct fleet_app *app, size_t at)
     app->inputs_count = draw(0, 2) == 0 ? 2 : 1;
     int64_t max = draw(8, 40);
     app->start = (int)draw(1, 6);
-    add("  %s:\n    account: acc-%zu\n    controller_plugins:\n      - name: web\n"
-        "        type: dynos\n        min_resource: %lld\n        max_resource: %lld\n"
-        "        scale_down_cooldown: %lld\n        max_step_down: %lld\n        input_plugins:\n",
-        app->name, app->account, (long long)draw(1, 2), (long long)max, (long long)draw(1, 6) * 10,
-        (long long)steps[draw(0, 3)]);
+    int64_t step = steps[draw(0, 3)];
+    int64_t down_cooldown_s = draw(1, 6) * 10;
+    int64_t min = draw(1, 2);
+    double holds = 0;
+    app->plans = draw_of_plans(0, 3) == 0;
+    if (app->plans) {
+        holds = plans_draw(app, down_cooldown_s);
+    } else {
+        add("  %s:\n    account: acc-%zu\n    controller_plugins:\n      - name: web\n"
+            "        type: dynos\n        min_resource: %lld\n        max_resource: %lld\n"
+            "        scale_down_cooldown: %lld\n        max_step_down: %lld\n"
+            "        input_plugins:\n",
+            app->name, app->account, (long long)min, (long long)max, (long long)down_cooldown_s,
+            (long long)step);
+    }
     for (size_t i = 0; i < app->inputs_count; i++) {
         struct fleet_input *input = &fleet.inputs[fleet.inputs_count];
         (void)snprintf(input->name, sizeof input->name, "in-%zu", fleet.inputs_count);
         input->app = at;
         input->interval_ms = draw(1, 4) * 5000;
         input->per_resource = (double)draw(1, 20) * 10;
-        input->top = input->per_resource * (double)max * (draw(0, 3) == 0 ? 1.3 : 0.8);
+        double whole = app->plans ? holds : input->per_resource * (double)max;
+        input->top = whole * (draw(0, 3) == 0 ? 1.3 : 0.8);
         input_write(input, fleet.inputs_count++);
     }
 }
@@ -160,6 +196,7 @@ void fleet_draw(uint64_t seed, const struct fleet_wish *wish)
 {
     memset(&fleet, 0, sizeof fleet);
     own.random = (struct sim_random){seed ^ UINT64_C(0x5eed0f1ee7)};
+    own.plans = (struct sim_random){seed ^ UINT64_C(0x5eed0b1a25)};
     own.text_len = 0;
     fleet.partitions = draw(0, 3) == 0 ? 3 : 2;
     fleet.replicas = draw(0, 9) < 6;
@@ -301,7 +338,9 @@ static void heroku_make(void)
     }
     for (size_t i = 0; i < fleet.apps_count; i++) {
         struct fleet_app *app = &fleet.apps[i];
-        app->heroku = heroku_app_add(app->name, app->heroku_account, app->start);
+        app->heroku = app->plans ? heroku_redis_add(app->name, app->heroku_account, app->start,
+                                                    app->provision_ms)
+                                 : heroku_app_add(app->name, app->heroku_account, app->start);
     }
 }
 

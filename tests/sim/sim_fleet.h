@@ -29,8 +29,8 @@ struct fleet_input {
     char name[FLEET_NAME_MAX];
     size_t app;
     int64_t interval_ms;
-    double per_resource;
-    double top; /* the highest value that the source takes */
+    double per_resource; /* of dynos */
+    double top;          /* the highest value that the source takes */
     const struct config_input *config;
 };
 
@@ -40,6 +40,8 @@ struct fleet_app {
     size_t heroku_account;
     size_t heroku; /* its number in the model */
     int start;
+    bool plans; /* a Redis is scaled, in place of dynos */
+    int64_t provision_ms;
     size_t first_input;
     size_t inputs_count;
     const struct config_app *config;

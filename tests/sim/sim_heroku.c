@@ -1,5 +1,6 @@
 #include "tests/sim/sim_heroku.h"
 
+#include "common/plans.h"
 #include "tests/fakes/heroku_api.h"
 
 #include <stdlib.h>
@@ -32,6 +33,11 @@ int sim_heroku_clock(clockid_t id, struct timespec *out)
     out->tv_sec = us / SIM_S;
     out->tv_nsec = us % SIM_S * 1000;
     return 0;
+}
+
+static const struct plan_table *redis_plans(void)
+{
+    return plan_table_find("rediscloud");
 }
 
 /* ---- its life ---- */
@@ -81,6 +87,25 @@ size_t heroku_app_add(const char *name, size_t account, int quantity)
     return heroku.apps_count++;
 }
 
+size_t heroku_redis_add(const char *name, size_t account, int rung, int64_t provision_ms)
+{
+    size_t number = heroku_app_add(name, account, 1);
+    char addon_name[WORD_SIZE];
+    (void)snprintf(addon_name, sizeof addon_name, "redis-%s", name);
+    struct addon *addon = app_addon_add(heroku.apps[number], addon_name);
+    word_copy(addon->service, sizeof addon->service, redis_plans()->addon);
+    word_copy(addon->plan, sizeof addon->plan, redis_plans()->plans[rung - 1].name);
+    addon->provision_ms = provision_ms;
+    return number;
+}
+
+/* The add-on that counts; NULL: dynos do. */
+static struct addon *app_redis(size_t app)
+{
+    DYN_ASSERT(app < heroku.apps_count);
+    return heroku.apps[app]->addon_count > 0 ? &heroku.apps[app]->addons[0] : NULL;
+}
+
 static struct formation *app_web(size_t app)
 {
     DYN_ASSERT(app < heroku.apps_count);
@@ -89,7 +114,8 @@ static struct formation *app_web(size_t app)
 
 int heroku_quantity(size_t app)
 {
-    return app_web(app)->quantity;
+    const struct addon *addon = app_redis(app);
+    return addon != NULL ? plan_rung(redis_plans(), addon->plan) : app_web(app)->quantity;
 }
 
 bool heroku_in_maintenance(size_t app)
@@ -134,14 +160,28 @@ static void tell(const struct heroku_note *note)
 
 /* ---- people ---- */
 
+static void quantity_set(size_t app, int quantity)
+{
+    struct addon *addon = app_redis(app);
+    if (addon != NULL) {
+        word_copy(addon->plan, sizeof addon->plan, redis_plans()->plans[quantity - 1].name);
+    } else {
+        formation_set(heroku.apps[app], app_web(app), quantity, world_now_ms(&heroku.world));
+    }
+}
+
 void heroku_human_set(size_t app, int quantity)
 {
+    if (app_redis(app) != NULL) { /* nobody has a plan of nothing, or a larger than the largest */
+        quantity = quantity < 1 ? 1 : quantity;
+        quantity = quantity > redis_plans()->count ? redis_plans()->count : quantity;
+    }
     struct heroku_note note = {.kind = HEROKU_NOTE_HUMAN,
                                .account = heroku.app_accounts[app],
                                .app = app,
                                .from = heroku_quantity(app),
                                .to = quantity};
-    formation_set(heroku.apps[app], app_web(app), quantity, world_now_ms(&heroku.world));
+    quantity_set(app, quantity);
     tell(&note);
 }
 
@@ -188,10 +228,17 @@ bool heroku_is_write(const struct sim_exchange *exchange)
 int heroku_wish_of(const struct sim_exchange *exchange)
 {
     static const char form[] = "{\"quantity\":";
-    if (!heroku_is_write(exchange) || strncmp(exchange->body, form, sizeof form - 1) != 0) {
+    static const char plan[] = "{\"plan\":\"";
+    if (!heroku_is_write(exchange)) {
         return -1;
     }
-    return (int)strtol(exchange->body + sizeof form - 1, NULL, 10);
+    if (strncmp(exchange->body, plan, sizeof plan - 1) == 0) {
+        const char *name = exchange->body + sizeof plan - 1;
+        return plan_rung_of(redis_plans(), (struct dyn_str){name, strcspn(name, "\"")});
+    }
+    return strncmp(exchange->body, form, sizeof form - 1) == 0
+               ? (int)strtol(exchange->body + sizeof form - 1, NULL, 10)
+               : -1;
 }
 
 static struct account *account_by_key(const struct sim_exchange *exchange)
@@ -470,7 +517,10 @@ static void serving_apply(void *arg)
     }
     if (serving->faulty && fault == HEROKU_IGNORED && heroku_is_write(exchange) &&
         app != SIZE_MAX) {
-        formation_set(heroku.apps[app], app_web(app), from, world_now_ms(&heroku.world));
+        quantity_set(app, from);
+        if (app_redis(app) != NULL) {
+            app_redis(app)->ready_ms = 0;
+        }
     } else {
         note_answer(serving, app, from);
     }

@@ -1,7 +1,8 @@
 /*
  * sim_heroku: the model Heroku: accounts with keys and a pool of requests each, apps with a
- * quantity of `web`. Requests are judged and answered by the code of tests/fakes, on the world's
- * clock; faults and what people do come from here.
+ * quantity of `web`, or the plan of a Redis: then quantities are its rungs, from 1. Requests are
+ * judged and answered by the code of tests/fakes, on the world's clock; faults and what people do
+ * come from here.
  *
  * Threads: one. There is one world at a time.
  */
@@ -21,6 +22,8 @@ void heroku_end(void);
 size_t heroku_account_add(const char *email, double capacity, double per_minute);
 void heroku_key_add(size_t account, const char *key);
 size_t heroku_app_add(const char *name, size_t account, int quantity);
+/** One whose Redis counts; a change of plan takes so long. */
+size_t heroku_redis_add(const char *name, size_t account, int rung, int64_t provision_ms);
 
 int heroku_quantity(size_t app);
 bool heroku_in_maintenance(size_t app);
