@@ -262,8 +262,9 @@ size_t judge_targets(struct fleet *fleet)
     for (uint32_t p = 0; p < fleet_config(fleet)->redis.partitions; p++) {
         struct fleet_tape targets = fleet_tape(fleet, p, FLEET_TARGETS);
         for (size_t i = 0; i < targets.count; i++) {
+            /* A pin is an operator's own doing: it may lower. */
             if (target_read(reader, &targets.entries[i], &target) &&
-                target.config == fleet_config(fleet)->hash) {
+                target.config == fleet_config(fleet)->hash && target.reason != TARGET_PINNED) {
                 judge_target(fleet, &target);
                 may_lower += !target.raise_only;
             }

@@ -119,6 +119,26 @@ static const char *explained(const char *controller)
     return cli_output();
 }
 
+static int pin(const char *words)
+{
+    return cli_run("%s '%s' --redis '%s'", words, fleet_config(fleet)->file,
+                   support_redis_url(fleet_redis(fleet)));
+}
+
+static void a_plan_is_pinned_by_its_name(void)
+{
+    ck_assert_int_eq(pin("pin shop/redis 3 --for 1h"), 2);
+    ck_assert_ptr_nonnull(strstr(cli_output(), "shop/redis scales plans: say one"));
+    ck_assert_int_eq(pin("pin shop/redis rediscloud:7 --for 1h"), 2);
+    ck_assert_ptr_nonnull(strstr(cli_output(), "shop/redis has no plan rediscloud:7"));
+    ck_assert_int_eq(pin("pin shop/redis rediscloud:5000 --for 1h"), 2);
+    ck_assert_ptr_nonnull(strstr(cli_output(), "shop/redis has max_resource rediscloud:2500"));
+    ck_assert_int_eq(pin("pin shop/redis rediscloud:1000 --for 1h"), 0);
+    fleet_await_plan(fleet, "redis-round-1", "rediscloud:1000", 20);
+    ck_assert_int_eq(pin("unpin shop/redis"), 0);
+    fleet_await_plan(fleet, "redis-round-1", "rediscloud:500", 30);
+}
+
 static void judge(void)
 {
     size_t compared = judge_replay(fleet);
@@ -152,6 +172,7 @@ START_TEST(dynos_redis_and_logs_of_one_app_each_follow_their_own)
     ck_assert_ptr_nonnull(strstr(cli_output(), "asks for rediscloud:250"));
     ck_assert_ptr_nonnull(strstr(explained("logs"), "shop/logs: papertrail:ludvig, wanted "
                                                     "papertrail:ludvig"));
+    a_plan_is_pinned_by_its_name();
     redis_uses(60, 30); /* down, one at a time, when the window has passed */
     fleet_await_plan(fleet, "redis-round-1", "rediscloud:250", 30);
     fleet_await_plan(fleet, "redis-round-1", "rediscloud:100", 30);
