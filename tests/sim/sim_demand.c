@@ -183,16 +183,24 @@ const struct demand_poll *demand_poll_at(size_t input, size_t index)
 const struct demand_poll *demand_told(size_t input, uint64_t process, double value, int64_t at)
 {
     struct source *source = &demand.sources[input];
+    struct demand_poll *found = NULL;
     struct demand_poll *poll = NULL;
+    /* Of the same answers, the newest that is not stored yet: what a stalled server takes late
+     * bears a later time. */
     for (size_t i = 0; (poll = poll_at(source, i)) != NULL; i++) {
         /* Whole numbers, which a double holds exactly. */
-        if (poll->process == process && poll->at <= at + SIM_S && poll->value >= value &&
-            poll->value <= value) {
-            poll->stored = true;
-            return poll;
+        bool told = poll->process == process && poll->at <= at + SIM_S && poll->value >= value &&
+                    poll->value <= value;
+        if (told && !poll->stored) {
+            found = poll;
+            break;
         }
+        found = told && found == NULL ? poll : found;
     }
-    return NULL;
+    if (found != NULL) {
+        found->stored = true;
+    }
+    return found;
 }
 
 int64_t demand_polled_at(size_t input)
