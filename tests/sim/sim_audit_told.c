@@ -136,6 +136,18 @@ static bool account_has_apps(size_t account)
     return false;
 }
 
+/* By any of the names that the configuration has for it. */
+static bool account_is_told(size_t account)
+{
+    for (size_t i = 0; i < fleet.accounts_count; i++) {
+        if (fleet.account_of[i] == fleet.account_of[account] &&
+            (told.accounts[i] >= 0 || told.limited[i] >= 0)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void account_look(size_t account)
 {
     int64_t since = heroku_refused_since(fleet.account_of[account]);
@@ -151,7 +163,7 @@ static void account_look(size_t account)
         return;
     }
     audit.counts.told_checks++;
-    if (told.accounts[account] < 0 && told.limited[account] < 0) {
+    if (!account_is_told(account)) {
         told.silent[account] = true;
         audit_broken("I9", "acc-%zu has been refused since %.1f s, and nobody tells", account,
                      (double)since / (double)SIM_S);
