@@ -263,6 +263,7 @@ dyn_err config_rung_read(struct config_loader *loader, const struct config_node 
         *out = plan_rung(plans, value->as.s);
         return DYN_OK;
     }
+    DYN_ASSERT(plans->count > 0 && plans->count <= DYN_PLANS_MAX);
     for (int32_t i = 0; i < plans->count; i++) {
         names[i] = plans->plans[i].name;
     }

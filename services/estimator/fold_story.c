@@ -190,9 +190,11 @@ void fold_tell_above(struct fold *fold, struct fold_input *input, const struct f
 {
     const struct config_input *config = input->config;
     double max = window_max(&input->window);
-    bool above =
-        config->plans != NULL && !isnan(max) && fold_resources(config, max) > config->plans->count;
-    if (above == input->told_above || out->event == NULL) {
+    if (config->plans == NULL || out->event == NULL) {
+        return;
+    }
+    bool above = !isnan(max) && fold_resources(config, max) > config->plans->count;
+    if (above == input->told_above) {
         return;
     }
     input->told_above = above;
