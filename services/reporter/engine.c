@@ -24,8 +24,9 @@ struct engine {
     struct question roles[PULSE_ROLES];
     int64_t redis_ms; /* of the newest look; 0: not known */
     struct metric *alive;
-    bool lived; /* when it was last asked for */
-    bool told;
+    bool told;             /* it lived once */
+    int64_t since_ms;      /* it is silent */
+    struct dyn_error last; /* what is missing as it was last told; "": nothing is */
 };
 
 static const char *prefix_of(const struct engine *engine)
@@ -150,14 +151,18 @@ void engine_want(struct engine *engine, bool wanted)
 
 bool engine_lives(struct engine *engine, struct dyn_error *why)
 {
-    bool lives = pulse_lives(&engine->pulse, dyn_clock_boot_ms(), why);
+    int64_t now_ms = dyn_clock_boot_ms();
+    bool lives = pulse_lives(&engine->pulse, now_ms, why);
     engine->alive->value = lives;
-    if (lives && (!engine->told || !engine->lived)) {
-        dyn_log(DYN_LOG_INFO, "engine_lives", "partitions=%" PRIu32, engine->pulse.partitions);
+    if (lives && (!engine->told || engine->last.text[0] != '\0')) {
+        dyn_log(DYN_LOG_INFO, "engine_lives", "partitions=%" PRIu32 " silent_s=%" PRId64,
+                engine->pulse.partitions, engine->told ? (now_ms - engine->since_ms) / 1000 : 0);
         engine->told = true;
-    } else if (!lives && engine->told && engine->lived) {
+        engine->last.text[0] = '\0';
+    } else if (!lives && engine->told && strcmp(engine->last.text, why->text) != 0) {
         dyn_log(DYN_LOG_WARN, "engine_silent", "msg=%s", dyn_log_quoted(why->text));
+        engine->since_ms = engine->last.text[0] == '\0' ? now_ms : engine->since_ms;
+        engine->last = *why;
     }
-    engine->lived = lives;
     return lives;
 }

@@ -15,7 +15,7 @@ struct engine;
 struct engine *engine_new(struct service *service);
 void engine_free(struct engine *engine); /* after the bus */
 void engine_want(struct engine *engine, bool wanted);
-/** False, and why. A change is logged when it is asked for. */
+/** False, and why. It is logged when that changes. */
 bool engine_lives(struct engine *engine, struct dyn_error *why);
 
 #endif

@@ -29,7 +29,8 @@
     "hysteresis_period: 6, max_gap: 3}\n"                                                \
     "          - {name: idle, type: sine, interval: 0.5, target: 1000000, settle: 1, "   \
     "hysteresis_period: 6, max_gap: 3}\n"                                                \
-    "stats_plugins: [{type: console}]\n"
+    "stats_plugins: [{type: console}]\n"                                                 \
+    "success_handlers: [{type: healthcheck, url: \"http://127.0.0.1:1/none\"}]\n"
 
 static struct acl_users *users;
 static struct fleet *fleet;
@@ -85,6 +86,7 @@ START_TEST(the_four_programs_setup_and_an_operator_need_no_more_than_their_users
     fleet_start_all(fleet);
     fleet_await_quantity(fleet, "shop", 10, 40);
     an_operator_works();
+    fleet_await_printed(fleet, FLEET_REPORTER, "event=engine_lives", 1);
     for (enum fleet_part part = 0; part < FLEET_PARTS; part++) {
         fleet_kill(fleet, part);
         fleet_start(fleet, part);
