@@ -122,19 +122,46 @@ static bool stats_grow(struct names_stats *stats)
     return true;
 }
 
+/* The texts follow each other, a plan's behind its number's name; names_finish() knows where. */
 static void stat_add(struct names_stats *stats, const struct place *place, const char *input,
-                     const char *what, double value, int64_t at_ms)
+                     const char *what, const struct sink_stat *stat)
 {
-    if (isnan(value)) {
+    if (isnan(stat->value)) {
         return;
     }
     if (!stats_grow(stats)) {
         stats->text.failed = DYN_NOMEM;
         return;
     }
-    if (dyn_buf_addf(&stats->text, "dynosaur.%s.%s.%s.%s%c", place->config_app->name,
-                     place->config->name, input, what, '\0') == DYN_OK) {
-        stats->stats[stats->count++] = (struct sink_stat){.value = value, .at_ms = at_ms};
+    dyn_err err = dyn_buf_addf(&stats->text, "dynosaur.%s.%s.%s.%s%c", place->config_app->name,
+                               place->config->name, input, what, '\0');
+    if (err == DYN_OK && stat->plan != NULL) {
+        err = dyn_buf_addf(&stats->text, "%s%c", stat->plan, '\0');
+    }
+    if (err == DYN_OK) {
+        stats->stats[stats->count] = *stat;
+        stats->stats[stats->count++].plan = stat->plan != NULL ? "" : NULL;
+    }
+}
+
+static void value_add(struct names_stats *stats, const struct place *place, const char *input,
+                      const char *what, double value, int64_t at_ms)
+{
+    stat_add(stats, place, input, what, &(struct sink_stat){.value = value, .at_ms = at_ms});
+}
+
+/* `count` -1: not known. */
+static void resources_add(struct names_stats *stats, const struct place *place, const char *input,
+                          const char *what, int32_t count, int64_t at_ms)
+{
+    char plan[CONFIG_RUNG_TEXT];
+    if (count >= 0) {
+        bool plans = place->config->plans != NULL;
+        stat_add(stats, place, input, what,
+                 &(struct sink_stat){.value = count,
+                                     .at_ms = at_ms,
+                                     .plan = plans ? config_rung_text(place->config, count, plan)
+                                                   : NULL});
     }
 }
 
@@ -146,11 +173,6 @@ static const char *input_name(const struct config_controller *controller, uint64
         }
     }
     return NULL;
-}
-
-static double resources(int32_t estimate)
-{
-    return estimate >= 0 ? (double)estimate : (double)NAN;
 }
 
 bool names_add(const struct names *names, const struct report *report, size_t app,
@@ -165,14 +187,14 @@ bool names_add(const struct names *names, const struct report *report, size_t ap
         const struct report_input *input = &report->inputs[i];
         const char *name = input_name(place->config, input->series);
         if (name != NULL) {
-            stat_add(stats, place, name, "value", input->value, at_ms);
-            stat_add(stats, place, name, "max", input->max, at_ms);
-            stat_add(stats, place, name, "estimate", resources(input->estimate), at_ms);
+            value_add(stats, place, name, "value", input->value, at_ms);
+            value_add(stats, place, name, "max", input->max, at_ms);
+            resources_add(stats, place, name, "estimate", input->estimate, at_ms);
         }
     }
-    stat_add(stats, place, "combined", "estimate", resources(report->estimate), at_ms);
+    resources_add(stats, place, "combined", "estimate", report->estimate, at_ms);
     if (at_ms - place->wall_ms <= NAMES_ACTUAL_MS) {
-        stat_add(stats, place, "combined", "actual", resources(place->running), at_ms);
+        resources_add(stats, place, "combined", "actual", place->running, at_ms);
     }
     return true;
 }
@@ -183,6 +205,10 @@ dyn_err names_finish(struct names_stats *stats)
     for (size_t i = 0; i < stats->count; i++) {
         stats->stats[i].name = at;
         at += strlen(at) + 1;
+        if (stats->stats[i].plan != NULL) {
+            stats->stats[i].plan = at;
+            at += strlen(at) + 1;
+        }
     }
     return dyn_buf_result(&stats->text);
 }

@@ -35,7 +35,8 @@ void sink_wait(struct sink_host *host, int64_t wait_ms);
 struct sink_stat {
     const char *name; /* dynosaur.APP.CONTROLLER.INPUT.value */
     double value;
-    int64_t at_ms; /* wall ms */
+    int64_t at_ms;    /* wall ms */
+    const char *plan; /* where value is the rung of one: "rediscloud:250"; else NULL */
 };
 
 /** What a sink gets: the statistics of one entry for CONFIG_STATS, events for CONFIG_ERRORS;

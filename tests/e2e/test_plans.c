@@ -165,8 +165,10 @@ START_TEST(dynos_redis_and_logs_of_one_app_each_follow_their_own)
                         "process_type=rediscloud from=rediscloud:250 to=rediscloud:500 "
                         "target=rediscloud:500 status=200",
                         1);
-    fleet_await_printed(fleet, FLEET_REPORTER, "\ndynosaur.shop.redis.combined.actual 4\n", 1);
-    fleet_await_printed(fleet, FLEET_REPORTER, "\ndynosaur.shop.redis.memory.estimate 3\n", 1);
+    fleet_await_printed(fleet, FLEET_REPORTER,
+                        "\ndynosaur.shop.redis.combined.actual rediscloud:500\n", 1);
+    fleet_await_printed(fleet, FLEET_REPORTER,
+                        "\ndynosaur.shop.redis.memory.estimate rediscloud:250\n", 1);
     ck_assert_ptr_nonnull(strstr(explained("redis"), "shop/redis: rediscloud:500, wanted "
                                                      "rediscloud:500"));
     ck_assert_ptr_nonnull(strstr(cli_output(), "asks for rediscloud:250"));

@@ -1,4 +1,5 @@
-/* Statistics on standard output, one line a number: dynosaur.APP.CONTROLLER.INPUT.value 42 */
+/* Statistics on standard output, one line a number: dynosaur.APP.CONTROLLER.INPUT.value 42; where
+ * it is a plan's rung its name, as the original did: ...estimate rediscloud:250 */
 #include "reporter/sinks/console.h"
 
 extern const struct sink_ops sink_console_stats;
@@ -16,7 +17,11 @@ static void stats_deliver(void *state, struct sink_host *host, const struct sink
     console->written = 0;
     for (size_t i = 0; i < delivery->stats_count; i++) {
         const struct sink_stat *stat = &delivery->stats[i];
-        (void)dyn_buf_addf(&console->text, "%s %.15g\n", stat->name, stat->value);
+        if (stat->plan != NULL) {
+            (void)dyn_buf_addf(&console->text, "%s %s\n", stat->name, stat->plan);
+        } else {
+            (void)dyn_buf_addf(&console->text, "%s %.15g\n", stat->name, stat->value);
+        }
     }
     console_flush(console);
 }
