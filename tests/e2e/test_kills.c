@@ -10,22 +10,23 @@
     FLEET_ACCOUNTS " 'apps': [{'name': 'saw', 'owner': 'a@example.com', 'formation': {'web': 2}}," \
                    "{'name': 'broken', 'owner': 'a@example.com', 'formation': {'web': 2}}]}"
 
-#define CONFIG                                                                                  \
-    "accounts: {a: {heroku_api_key: \"${FLEET_KEY_A}\"}}\n"                                     \
-    "defaults: {interval: 0.5, hysteresis_period: 4, max_gap: 3, scale_down_cooldown: 1, "      \
-    "max_step_down: 100, min_resource: 1}\n"                                                    \
-    "apps:\n"                                                                                   \
-    "  saw:\n"                                                                                  \
-    "    controller_plugins:\n"                                                                 \
-    "      - name: dynos\n"                                                                     \
-    "        type: dynos\n"                                                                     \
-    "        input_plugins: [{name: load, type: csv, file: %s, value_column: load, row_interval: 0.5, " \
-    "per_resource: 10}]\n"                                                                      \
-    "  broken:\n"                                                                               \
-    "    controller_plugins:\n"                                                                 \
-    "      - name: dynos\n"                                                                     \
-    "        type: dynos\n"                                                                     \
-    "        input_plugins: [{name: load, type: http_json, url: \"http://127.0.0.1:%d/0\", "    \
+#define CONFIG                                                                                     \
+    "accounts: {a: {heroku_api_key: \"${FLEET_KEY_A}\"}}\n"                                        \
+    "defaults: {interval: 0.5, hysteresis_period: 4, max_gap: 3, scale_down_cooldown: 1, "         \
+    "max_step_down: 100, min_resource: 1}\n"                                                       \
+    "apps:\n"                                                                                      \
+    "  saw:\n"                                                                                     \
+    "    controller_plugins:\n"                                                                    \
+    "      - name: dynos\n"                                                                        \
+    "        type: dynos\n"                                                                        \
+    "        input_plugins: [{name: load, type: csv, file: %s, value_column: load, row_interval: " \
+    "0.5, "                                                                                        \
+    "per_resource: 10}]\n"                                                                         \
+    "  broken:\n"                                                                                  \
+    "    controller_plugins:\n"                                                                    \
+    "      - name: dynos\n"                                                                        \
+    "        type: dynos\n"                                                                        \
+    "        input_plugins: [{name: load, type: http_json, url: \"http://127.0.0.1:%d/0\", "       \
     "pointer: /value, timeout: 1, per_resource: 100}]\n"
 
 static struct fleet *fleet;

@@ -192,8 +192,7 @@ static void setup(void)
     support_key_make(&google_key);
     support_key_make(&cronut_key);
     vendors_begin();
-    fleet = fleet_new(&(struct fleet_options){
-        .world = world, .partitions = 2, .secrets = secrets});
+    fleet = fleet_new(&(struct fleet_options){.world = world, .partitions = 2, .secrets = secrets});
     configure();
 }
 
