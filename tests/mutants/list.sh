@@ -298,7 +298,7 @@ mutant 'reporter: what another held begins at its cursor' services/reporter/owne
     'if (!place->fresh && !grant->own_again) {' 'if (false) {'
 mutant 'reporter: a delivery ends before the sink is handed over' services/reporter/owner.c \
     integration/test_reporters \
-    'return feed_is_idle(place->feed);' 'return true;'
+    'pinger_is_idle(place->pinger) : feed_is_idle(place->feed);' 'true : true;'
 mutant 'reporter: what may not be delivered waits' services/reporter/host.c \
     unit/test_reporter_host \
     'return !host->draining && host->options.may(host->options.arg);' 'return !host->draining;'
