@@ -649,6 +649,18 @@ static void environment_judge(const struct fleet *fleet, enum fleet_part part,
     dyn_buf_fini(&bytes);
 }
 
+/* A crash writes its memory nowhere. */
+static void leaves_no_core(const struct program *program)
+{
+    char path[64];
+    struct dyn_buf bytes;
+    (void)snprintf(path, sizeof path, "/proc/%d/limits", program_pid(program));
+    file_read(&bytes, path);
+    ck_assert_msg(canary_in(dyn_buf_str(&bytes), "Max core file size        0 "), "%s",
+                  dyn_buf_text(&bytes));
+    dyn_buf_fini(&bytes);
+}
+
 /* A page that anybody may read. */
 static void metrics_without_canary(const struct fleet *fleet, struct program *program)
 {
@@ -664,6 +676,7 @@ static void programs_stop(struct fleet *fleet)
             struct program *program = fleet->lives[part][i];
             if (program_pid(program) != 0) {
                 environment_judge(fleet, part, program);
+                leaves_no_core(program);
                 metrics_without_canary(fleet, program);
                 program_signal(program, SIGTERM);
             }
