@@ -271,7 +271,7 @@ dyn_err config_rung_read(struct config_loader *loader, const struct config_node 
         loader, value, map,
         config_arena_printf(
             loader->arena, "found \"%.64s\", expected a plan of the table, %s to %s%s", value->as.s,
-            names[0], names[plans->count - 1],
+            plans->plans[0].name, plans->plans[plans->count - 1].name,
             config_did_you_mean(loader->arena, value->as.s, names, (size_t)plans->count)));
 }
 

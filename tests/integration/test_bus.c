@@ -1,6 +1,7 @@
 /* The bus against a real server: what it delivers, and what it says when the server goes. */
 #include "common/bus.h"
 #include "common/clock.h"
+#include "support_name.h"
 #include "support_redis.h"
 
 #include <check.h>
@@ -400,7 +401,8 @@ START_TEST(a_host_name_is_resolved_beside_the_loop)
     struct seen seen = {0};
     struct seen wrong = {0};
     char url[64];
-    (void)snprintf(url, sizeof(url), "redis://localhost:%d", support_redis_port(redis));
+    (void)snprintf(url, sizeof(url), "redis://%s:%d", support_loopback(),
+                   support_redis_port(redis));
     struct bus *bus = bus_open(&seen, url);
     UNTIL(seen.ready == 1);
     bus_free(bus);

@@ -2,6 +2,7 @@
 #include "common/clock.h"
 #include "common/json.h"
 #include "tests/integration/support_metrics.h"
+#include "tests/integration/support_name.h"
 #include "tests/integration/support_sink.h"
 
 #include <check.h>
@@ -122,7 +123,7 @@ START_TEST(a_negative_gauge_replaces_the_one_before)
     const struct sink_stat first = number_now("a.low", -7.5);
     const struct sink_stat second = number_now("a.low", -7);
     const struct sink_stat last = number_now("z.last", 1);
-    statsd_configure("localhost", fake.port);
+    statsd_configure(support_loopback(), fake.port);
     sink_add_stats(&first, 1);
     sink_add_stats(&second, 1);
     sink_add_stats(&last, 1);
