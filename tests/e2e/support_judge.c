@@ -239,8 +239,9 @@ static void judge_target(struct fleet *fleet, const struct target *target)
     for (size_t i = 0; i < controller->inputs_count; i++) {
         const struct config_input *input = &controller->inputs[i];
         struct judge_samples samples = judge_samples(fleet, app, input);
+        /* What came in the same millisecond may stand behind the tick that decided. */
         int32_t asked = asked_for(controller, input, &samples,
-                                  target->log_ms - input->hysteresis_period_ms, target->log_ms);
+                                  target->log_ms - input->hysteresis_period_ms, target->log_ms - 1);
         if (!target->raise_only && target->rung < asked) {
             fleet_fail(fleet, "%s: target %d at %" PRId64 ", the window asks for %d", app->name,
                        target->rung, target->log_ms, asked);
