@@ -170,16 +170,6 @@ static void look(struct leases *leases, size_t index)
 
 /* ---- taking ---- */
 
-/* Epochs are Redis' milliseconds, or more. */
-static bool led_here(const struct kept *kept, const struct lease_grant *grant)
-{
-    uint64_t epoch = 0;
-    bool by_us = strcmp(kept->core.seen_epoch, kept->epoch) == 0;
-    return !by_us && !grant->other_server &&
-           dyn_str_u64(dyn_str_from(kept->core.seen_epoch), &epoch) == DYN_OK && epoch > 0 &&
-           grant->cursor.ms >= epoch;
-}
-
 static void taken(void *arg, dyn_err err, const struct bus_reply *reply)
 {
     struct leases *leases;
@@ -202,15 +192,14 @@ static void taken(void *arg, dyn_err err, const struct bus_reply *reply)
         kept->used = !kept->removing;
         return;
     }
-    struct dyn_str before = bus_reply_str(bus_reply_at(reply, 3));
-    grant.other_server = !dyn_str_is(before, leases->replid);
-    grant.cursor = (struct entry_id){bus_reply_u64(bus_reply_at(reply, 1)),
-                                     bus_reply_u64(bus_reply_at(reply, 2))};
-    grant.led_here = led_here(kept, &grant);
     kept->known = true;
     dyn_str_copy(kept->epoch, sizeof kept->epoch, epoch);
     dyn_str_copy(kept->owner, sizeof kept->owner, dyn_str_from(leases->owner));
     grant.epoch_text = dyn_str_from(kept->epoch);
+    struct dyn_str before = bus_reply_str(bus_reply_at(reply, 3));
+    grant.other_server = !dyn_str_is(before, leases->replid);
+    grant.cursor = (struct entry_id){bus_reply_u64(bus_reply_at(reply, 1)),
+                                     bus_reply_u64(bus_reply_at(reply, 2))};
     if (kept->removing) {
         step(leases, index); /* too late: given up at once */
         return;

@@ -30,8 +30,6 @@ struct lease_grant {
                           one that lost it */
     bool stood_still;  /* taken from somebody who did not give it up */
     bool own_again;    /* nobody held it since `taken` last told us that we do */
-    bool led_here;     /* another held it before, under this history of Redis, and has published
-                          since: whatever was lost with an older one, it has dealt with */
     struct entry_id cursor; /* how far the holders before published; {0, 0}: nowhere */
 };
 

@@ -92,9 +92,6 @@ static void estimator_members_changed(void *arg)
 static void estimator_check_server(struct estimator *estimator, uint32_t partition,
                                    const struct lease_grant *grant)
 {
-    if (grant->led_here) {
-        estimator->breaks[partition] = BREAK_NONE; /* whoever led it since has told it */
-    }
     if (grant->other_server && !grant->first && estimator->breaks[partition] == BREAK_NONE) {
         estimator->breaks[partition] = BREAK_REDIS;
         dyn_log(DYN_LOG_WARN, "redis_history", "partition=%" PRIu32 " msg=%s", partition,

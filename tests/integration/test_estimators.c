@@ -438,30 +438,6 @@ START_TEST(a_standby_is_ready_and_says_so)
 }
 END_TEST
 
-/* A failover that both lived through: who follows later has nothing to tell of it any more. */
-START_TEST(what_a_leader_has_told_of_redis_its_successor_does_not_tell_again)
-{
-    configure(1, LEASE_PATIENT);
-    start(0);
-    start(1);
-    (void)await_leader_and_standby();
-    (void)support_redis_call(redis, "REPLICAOF", "127.0.0.1", "1", NULL);
-    (void)support_redis_call(redis, "REPLICAOF", "NO", "ONE", NULL);
-    program_await(programs[0], "event=redis_history");
-    program_await(programs[1], "event=redis_history");
-    int leader = await_leader_and_standby();
-    await_marks();
-    int next = 1 - leader;
-    int told = program_count(programs[next], "event=log_break");
-    ck_assert_int_gt(told + program_count(programs[leader], "event=log_break"), 0);
-    program_signal(programs[leader], SIGTERM);
-    ck_assert_int_eq(program_end(programs[leader]), 0);
-    program_await(programs[next], "event=leading");
-    await_marks();
-    ck_assert_int_eq(program_count(programs[next], "event=log_break"), told);
-}
-END_TEST
-
 /* ---- what is promised at the times that are built in ---- */
 
 static void say(double value)
@@ -527,7 +503,6 @@ int main(void)
     tcase_add_test(tests, a_stopped_leader_that_wakes_is_fenced_and_gets_its_share_again);
     tcase_add_test(tests, a_drained_ones_share_is_taken_at_once);
     tcase_add_test(tests, a_standby_is_ready_and_says_so);
-    tcase_add_test(tests, what_a_leader_has_told_of_redis_its_successor_does_not_tell_again);
     suite_add_tcase(suite, tests);
     TCase *built_in = tcase_create("built_in");
     tcase_set_timeout(built_in, 150);

@@ -17,10 +17,12 @@ static struct {
     int64_t accounts[FLEET_ACCOUNTS_MAX]; /* when its refusal was told last; -1: never, or over */
     int64_t limited[FLEET_ACCOUNTS_MAX];  /* or that its requests are limited */
     bool silent[FLEET_ACCOUNTS_MAX];      /* it was found so */
+    int64_t broke_at; /* when a log_break was told last: who watched it may tell it again later */
 } told;
 
 void audit_told_begin(void)
 {
+    told.broke_at = INT64_MIN / 2;
     for (size_t i = 0; i < DEMAND_INPUTS_MAX; i++) {
         told.inputs[i] = -1;
         told.accused[i] = -1;
@@ -81,6 +83,9 @@ void audit_told_event(const struct event *event)
         if (account != SIZE_MAX) {
             at[account] = over ? -1 : sim_now();
         }
+    }
+    if (dyn_str_is(event->code, "log_break")) {
+        told.broke_at = sim_now();
     }
     if (audit.class == CLASS_QUIET) {
         quiet_event(event);
@@ -230,7 +235,7 @@ static bool guard_is_stuck(const struct stand *stand)
     case GUARD_PAUSED:
         return true;
     case GUARD_UNCOVERED:
-        return log_goes_on();
+        return log_goes_on() && sim_now() - told.broke_at > 2 * fleet.longest_window_ms * SIM_MS;
     case GUARD_BUDGET:
         return !pool_is_low(stand->app->heroku_account);
     case GUARD_IN_FLIGHT: /* a note of it is half a minute old at most, see stand_judge() */
