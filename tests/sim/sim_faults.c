@@ -168,17 +168,24 @@ static void undo_now(void *arg)
     free(undo);
 }
 
-/* `what` is copied; it is undone after `us`, and before the calm. */
-static void undo_later(const struct undo *what, unsigned area, uint64_t of, int64_t us)
+/* `what` is copied. */
+static void undo_at(const struct undo *what, unsigned area, uint64_t of, int64_t at)
 {
     struct undo *undo = malloc(sizeof *undo);
     DYN_ASSERT(undo != NULL);
     *undo = *what;
+    undo->event = (struct sim_event){0};
     undo->entry = entry_add(area, of);
     undo->next = faults.undos;
     faults.undos = undo;
+    sim_event_set(&undo->event, NULL, at, undo_now, undo);
+}
+
+/* It is undone after `us`, and before the calm. */
+static void undo_later(const struct undo *what, unsigned area, uint64_t of, int64_t us)
+{
     int64_t at = sim_now() + us;
-    sim_event_set(&undo->event, NULL, at < faults.until ? at : faults.until, undo_now, undo);
+    undo_at(what, area, of, at < faults.until ? at : faults.until);
 }
 
 static bool undo_is_under_way(void (*fn)(const struct undo *undo), uint64_t process)
@@ -345,14 +352,7 @@ static void fault_server(void)
 /* A person puts things right once Redis is there. */
 static void person_looks_again(const struct undo *undo)
 {
-    struct undo *again = malloc(sizeof *again);
-    DYN_ASSERT(again != NULL);
-    *again = *undo;
-    again->event = (struct sim_event){0};
-    again->entry = entry_add(AREA_HISTORY | AREA_REDIS, 0);
-    again->next = faults.undos;
-    faults.undos = again;
-    sim_event_set(&again->event, NULL, sim_now() + PERSON_US, undo_now, again);
+    undo_at(undo, AREA_HISTORY | AREA_REDIS, 0, sim_now() + PERSON_US);
 }
 
 static bool person_waits(const struct undo *undo)
