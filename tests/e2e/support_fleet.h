@@ -37,6 +37,11 @@
     "{'accounts': [{'email': 'a@example.com', 'keys': ['" FLEET_KEY_A "']}," \
     "              {'email': 'b@example.com', 'keys': ['" FLEET_KEY_B "']}],"
 
+/* A whole world: account a has one app, shop, which runs two. */
+#define FLEET_SHOP                                                                              \
+    FLEET_ACCOUNTS " 'apps': [{'name': 'shop', 'owner': 'a@example.com', 'formation': {'web': " \
+                   "2}}]}"
+
 enum fleet_part {
     FLEET_COLLECTOR,
     FLEET_ESTIMATOR,

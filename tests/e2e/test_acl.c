@@ -8,10 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define WORLD                                                                                   \
-    FLEET_ACCOUNTS " 'apps': [{'name': 'shop', 'owner': 'a@example.com', 'formation': {'web': " \
-                   "2}}]}"
-
 #define CONFIG                                                                           \
     "accounts: {a: {heroku_api_key: \"${FLEET_KEY_A}\"}}\n"                              \
     "apps:\n"                                                                            \
@@ -40,7 +36,7 @@ static void setup(void)
     cli_setup();
     users = acl_users_new();
     fleet = fleet_new(&(struct fleet_options){
-        .world = WORLD, .partitions = 2, .redis_away = true, .users = users});
+        .world = FLEET_SHOP, .partitions = 2, .redis_away = true, .users = users});
     fleet_configure(fleet, "%s", CONFIG);
 }
 

@@ -4,10 +4,6 @@
 
 #include <check.h>
 
-#define WORLD                                                                                   \
-    FLEET_ACCOUNTS " 'apps': [{'name': 'shop', 'owner': 'a@example.com', 'formation': {'web': " \
-                   "2}}]}"
-
 /* The input's file is not there: an outage of the metrics is no matter of the engine's. */
 #define CONFIG                                                                        \
     "accounts: {a: {heroku_api_key: \"${FLEET_KEY_A}\"}}\n"                           \
@@ -25,7 +21,7 @@ static struct fleet *fleet;
 
 static void setup(void)
 {
-    fleet = fleet_new(&(struct fleet_options){.world = WORLD, .partitions = 2});
+    fleet = fleet_new(&(struct fleet_options){.world = FLEET_SHOP, .partitions = 2});
     fleet_configure(fleet, "%s", CONFIG);
 }
 

@@ -12,10 +12,6 @@
 
 #define SKIPPED 77 /* tests/CMakeLists.txt knows it */
 
-#define WORLD                                                                                   \
-    FLEET_ACCOUNTS " 'apps': [{'name': 'shop', 'owner': 'a@example.com', 'formation': {'web': " \
-                   "2}}]}"
-
 /* With a vendor that is away, so that what counts failures does. */
 #define CONFIG                                                                                \
     "accounts: {a: {heroku_api_key: \"${FLEET_KEY_A}\"}}\n"                                   \
@@ -42,7 +38,7 @@ static struct fleet *fleet;
 
 static void setup(void)
 {
-    fleet = fleet_new(&(struct fleet_options){.world = WORLD, .partitions = 2});
+    fleet = fleet_new(&(struct fleet_options){.world = FLEET_SHOP, .partitions = 2});
     fleet_configure(fleet, "%s", CONFIG);
 }
 

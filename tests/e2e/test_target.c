@@ -9,10 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define WORLD                                                                                   \
-    FLEET_ACCOUNTS " 'apps': [{'name': 'shop', 'owner': 'a@example.com', 'formation': {'web': " \
-                   "2}}]}"
-
 #define CONFIG                                                                                   \
     "accounts: {a: {heroku_api_key: \"${FLEET_KEY_A}\"}}\n"                                      \
     "apps:\n"                                                                                    \
@@ -34,7 +30,7 @@ static struct fleet *fleet;
 static void setup(void)
 {
     int port = source_server_start();
-    fleet = fleet_new(&(struct fleet_options){.world = WORLD, .partitions = 1});
+    fleet = fleet_new(&(struct fleet_options){.world = FLEET_SHOP, .partitions = 1});
     fleet_configure(fleet, CONFIG, port);
 }
 

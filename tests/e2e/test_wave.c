@@ -7,10 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define WORLD                                                                                   \
-    FLEET_ACCOUNTS " 'apps': [{'name': 'shop', 'owner': 'a@example.com', 'formation': {'web': " \
-                   "2}}]}"
-
 #define CONFIG                                                                           \
     "accounts: {a: {heroku_api_key: \"${FLEET_KEY_A}\"}}\n"                              \
     "apps:\n"                                                                            \
@@ -32,7 +28,7 @@ static struct fleet *fleet;
 
 static void setup(void)
 {
-    fleet = fleet_new(&(struct fleet_options){.world = WORLD, .partitions = 1});
+    fleet = fleet_new(&(struct fleet_options){.world = FLEET_SHOP, .partitions = 1});
     fleet_configure(fleet, "%s", CONFIG);
 }
 
@@ -115,7 +111,8 @@ END_TEST
 
 static void setup_away(void)
 {
-    fleet = fleet_new(&(struct fleet_options){.world = WORLD, .partitions = 1, .redis_away = true});
+    fleet = fleet_new(
+        &(struct fleet_options){.world = FLEET_SHOP, .partitions = 1, .redis_away = true});
     fleet_configure(fleet, "%s", CONFIG);
 }
 
