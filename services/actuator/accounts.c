@@ -183,7 +183,6 @@ static void identity_write(struct accounts *accounts, size_t at)
 {
     struct seat *seat = &accounts->seats[at];
     const struct groups_name *name = &accounts->names[at];
-    bool private = name->identity[0] == '\0';
     struct dyn_str argv[] = {DYN_STR("FCALL"),
                              DYN_STR("dyn_settle"),
                              DYN_STR("2"),
@@ -191,11 +190,10 @@ static void identity_write(struct accounts *accounts, size_t at)
                              dyn_str_from(accounts->accounts_key),
                              dyn_str_from(accounts->owner),
                              dyn_str_from(seat->epoch_text),
-                             private ? DYN_STR("0") : DYN_STR("1"),
+                             DYN_STR("1"),
                              dyn_str_from(seat->name),
                              dyn_str_from(name->identity)};
-    /* A key that may not ask any more: the field goes. */
-    seat->writing = ask(accounts, argv, private ? 9 : 10, on_written, seat->epoch, seat->name);
+    seat->writing = ask(accounts, argv, 10, on_written, seat->epoch, seat->name);
 }
 
 static void identities_write(struct accounts *accounts)

@@ -48,7 +48,7 @@ enum lease_wish groups_wish(const struct groups_name *names, size_t at, bool kno
 
 bool groups_must_write(const struct groups_name *name)
 {
-    return name->held && name->told != GROUPS_UNTOLD && strcmp(name->identity, name->shared) != 0;
+    return name->held && name->told == GROUPS_TOLD && strcmp(name->identity, name->shared) != 0;
 }
 
 bool groups_is_clear(const struct groups_name *names, size_t count, size_t at, bool known,

@@ -12,6 +12,12 @@
  * told is written to the hash, and the hash is read again after that and after each taking. Of two
  * that do so at once, one at least sees the other; and the other then sees it, or has no lease.
  *
+ * What was learned once stays until it is learned otherwise: a key that may not ask says nothing
+ * about whose it is. Were its silence written, two actuators of which only one was answered would
+ * hand the name to and fro for ever, the one joining it to its group, the other taking it out. A
+ * key that belongs to another account now, and may not ask, thus stays with its former group: more
+ * names than needed are led together, never fewer.
+ *
  * Ownership: values. Threads: one.
  */
 #ifndef DYN_ACTUATOR_GROUPS_H
@@ -26,7 +32,7 @@
 
 enum groups_told {
     GROUPS_UNTOLD,  /* Heroku was not asked yet */
-    GROUPS_PRIVATE, /* the key may not ask: a group of its own */
+    GROUPS_PRIVATE, /* the key may not ask: of the group that the hash says; else alone */
     GROUPS_TOLD,
 };
 

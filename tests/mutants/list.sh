@@ -206,6 +206,8 @@ mutant 'groups: all leases of a group are held' $groups unit/test_groups \
     'names[i].first == name->first && !names[i].held' 'false'
 mutant 'groups: an identity is told before anything is written' $groups unit/test_groups \
     ' || groups_must_write(name) ||' ' ||'
+mutant 'groups: silence does not undo what was learned' $groups unit/test_groups \
+    'name->told == GROUPS_TOLD && strcmp' 'name->told != GROUPS_UNTOLD && strcmp'
 mutant 'groups: the identities are read after the taking' $groups unit/test_groups \
     '!name->held || !name->read ||' '!name->held ||'
 mutant 'groups: a spare lease is not handed over at once' $groups unit/test_groups \

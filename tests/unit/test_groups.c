@@ -106,8 +106,18 @@ START_TEST(a_key_that_may_not_ask_stands_alone)
     hold(0, "");
     names[0].told = GROUPS_PRIVATE;
     ck_assert(clear(0) && !groups_must_write(&names[0]));
-    strcpy(names[0].shared, "one");
-    ck_assert(!clear(0) && groups_must_write(&names[0]));
+}
+END_TEST
+
+START_TEST(what_another_was_told_of_a_name_stays_when_our_key_may_not_ask)
+{
+    hold(0, "one");
+    hold(1, "one");
+    names[0].told = GROUPS_PRIVATE;
+    names[0].identity[0] = '\0';
+    ck_assert(!groups_must_write(&names[0]));
+    ck_assert_int_eq(wish(0, 0), LEASE_WANTED); /* with the first, which we hold */
+    ck_assert(clear(0) && clear(1));
 }
 END_TEST
 
@@ -184,6 +194,7 @@ int main(void)
     tcase_add_test(tcase, an_alias_is_wanted_by_who_holds_the_first_alone);
     tcase_add_test(tcase, nothing_is_touched_before_all_can_know_whose_it_is);
     tcase_add_test(tcase, a_key_that_may_not_ask_stands_alone);
+    tcase_add_test(tcase, what_another_was_told_of_a_name_stays_when_our_key_may_not_ask);
     tcase_add_test(tcase, what_falls_to_another_is_handed_over);
     tcase_add_test(tcase, what_was_taken_as_a_spare_is_kept_for_a_while);
     tcase_add_test(tcase, what_comes_back_is_kept_twice_as_long);
