@@ -26,7 +26,7 @@ void counter_add(struct window *window, int64_t *turned_at, const struct window_
     }
     enum turn turn = turn_of(window, *turned_at, at, value);
     /* A drop that is not believed yet is not believed for the next reading's sake. */
-    bool young = window->covered_since != INT64_MAX && turn != TURN_DAY &&
+    bool young = window->covered_since < WINDOW_BROKEN && turn != TURN_DAY &&
                  window->covered_since > at - rule->period_ms;
     if (turn != TURN_NONE) {
         window->count = 0;

@@ -26,7 +26,7 @@ void window_init(struct window *window)
         .capacity = WINDOW_INLINE,
         .last_at = WINDOW_NEVER,
         .good_at = WINDOW_NEVER,
-        .covered_since = INT64_MAX,
+        .covered_since = WINDOW_UNCOVERED,
         .zero_since = WINDOW_NEVER,
     };
 }
@@ -147,8 +147,7 @@ static void window_insert_late(struct window *window, double value)
 static __attribute__((noinline, cold)) void window_begin(struct window *window, int64_t at,
                                                          int64_t now)
 {
-    bool broken = window->covered_since == INT64_MAX && window->good_at != WINDOW_NEVER;
-    window->covered_since = broken ? now : at;
+    window->covered_since = window->covered_since == WINDOW_BROKEN ? now : at;
     if (window->zero_since != WINDOW_NEVER) {
         window->zero_since = window->covered_since;
     }
@@ -160,7 +159,7 @@ static void window_cover_with(struct window *window, const struct window_rule *r
     if (now - at > rule->interval_ms) {
         return;
     }
-    if (window->covered_since == INT64_MAX || at - window->good_at > rule->max_gap_ms) {
+    if (window->covered_since >= WINDOW_BROKEN || at - window->good_at > rule->max_gap_ms) {
         window_begin(window, at, now);
     }
     if (at > window->good_at) {
@@ -204,7 +203,7 @@ double window_value(const struct window *window)
 
 void window_break(struct window *window)
 {
-    window->covered_since = INT64_MAX;
+    window->covered_since = WINDOW_BROKEN;
 }
 
 static bool window_doubts(const struct window *window, const struct window_rule *rule, int64_t now)
@@ -222,7 +221,7 @@ enum input_cover window_cover(const struct window *window, const struct window_r
     if (window->good_at == WINDOW_NEVER || now - window->good_at > rule->max_gap_ms) {
         return COVER_STALE;
     }
-    if (window->covered_since == INT64_MAX || window->covered_since > now - rule->period_ms) {
+    if (window->covered_since > now - rule->period_ms) {
         return COVER_YOUNG;
     }
     return window_doubts(window, rule, now) ? COVER_DOUBT : COVER_YES;
@@ -231,7 +230,7 @@ enum input_cover window_cover(const struct window *window, const struct window_r
 int64_t window_covered_at(const struct window *window, const struct window_rule *rule, int64_t now)
 {
     int64_t covered = 0;
-    if (window->covered_since != INT64_MAX && window->covered_since > now - rule->period_ms) {
+    if (window->covered_since < WINDOW_BROKEN && window->covered_since > now - rule->period_ms) {
         covered = window->covered_since + rule->period_ms;
     }
     if (window_doubts(window, rule, now)) {

@@ -29,6 +29,8 @@
 
 #define WINDOW_INLINE 4
 #define WINDOW_NEVER INT64_MIN
+#define WINDOW_UNCOVERED INT64_MAX    /* no good sample yet */
+#define WINDOW_BROKEN (INT64_MAX - 1) /* a break, and no good sample since */
 
 struct window_span {
     int64_t end; /* INT64_MAX: the newest, still in force */
@@ -46,7 +48,7 @@ struct window {
     uint16_t merged;   /* saturates */
     int64_t last_at;   /* time of the newest sample, whose force lasts; WINDOW_NEVER: none */
     int64_t good_at;
-    int64_t covered_since; /* INT64_MAX: a break, and no good sample since */
+    int64_t covered_since; /* or WINDOW_UNCOVERED, WINDOW_BROKEN, which are later than all times */
     int64_t zero_since;    /* first zero of the present run of zeros, but not before coverage began;
                               NEVER: none. The very first zeros are doubted as well: demand may lie in
                               a part of the log that is not seen any more */

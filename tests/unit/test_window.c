@@ -167,6 +167,14 @@ START_TEST(a_sample_taken_before_a_break_covers_from_its_arrival_on)
 }
 END_TEST
 
+START_TEST(a_break_before_the_first_sample_is_remembered)
+{
+    window_break(&window);
+    window_add(&window, &minute, 990 * 1000, 1000 * 1000, 10);
+    ck_assert_int_eq(window_covered_at(&window, &minute, 1000 * 1000), 1300 * 1000);
+}
+END_TEST
+
 START_TEST(zeros_after_demand_are_doubted_for_one_more_window)
 {
     for (int64_t t = 1000; t <= 1300; t += 60) {
@@ -360,6 +368,7 @@ int main(void)
     tcase_add_test(tests, the_first_sample_covers_from_its_own_time_on);
     tcase_add_test(tests, equal_values_take_one_place);
     tcase_add_test(tests, a_sample_taken_before_a_break_covers_from_its_arrival_on);
+    tcase_add_test(tests, a_break_before_the_first_sample_is_remembered);
     tcase_add_test(tests, zeros_after_demand_are_doubted_for_one_more_window);
     tcase_add_test(tests, zeros_are_doubted_anew_after_a_clock_that_jumped);
     tcase_add_test(tests, zeros_without_demand_before_are_doubted_as_well);
