@@ -142,12 +142,20 @@ DYN_NODISCARD dyn_err bus_reply_entry(const struct bus_reply *reply, struct bus_
  * A reader follows streams over a connection of its own: XREAD COUNT n BLOCK 500. Entries come in
  * order, each stream's in its own; `behind` is false when the reply was not full, so that what was
  * written before it has been read.
+ *
+ * Reading goes on undisturbed from a server that has become a replica, or is cut off from all
+ * others, and what it has grows old in silence. So every 5 s the reader asks again what the server
+ * is, and connects anew when it is no master any more, has another replication ID than before, or
+ * is not the one that takes the commands.
  */
 struct bus_reader;
 struct bus_reader_options {
     const char *url;
     const struct bus_access *access; /* as in bus_options */
     const char *name;
+    /** The connection of the commands, NULL: none. Both must be to one server; while they are not,
+     *  both are reset, until they are. Borrowed for as long as the loop turns. */
+    struct bus *commands;
     size_t count; /* entries a reply, shared out over the streams; 0: DYN_BUS_READ_COUNT */
     /** An entry of streams[stream]; borrowed. */
     void (*entry)(void *arg, size_t stream, const struct bus_entry *entry);

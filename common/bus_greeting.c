@@ -38,15 +38,16 @@ static void on_role(void *arg, dyn_err err, const struct bus_reply *reply)
     }
 }
 
-/* The value of a line "master_replid:..." of INFO; empty when there is none. */
-static struct dyn_str replid_find(struct dyn_str info)
+struct dyn_str bus_info_find(struct dyn_str info, const char *name)
 {
-    static const char key[] = "master_replid:";
-    const char *at = info.len > 0 ? memmem(info.ptr, info.len, key, sizeof(key) - 1) : NULL;
+    char key[64];
+    size_t len = (size_t)snprintf(key, sizeof(key), "\n%s:", name);
+    DYN_ASSERT(len < sizeof(key));
+    const char *at = info.len > 0 ? memmem(info.ptr, info.len, key, len) : NULL;
     if (at == NULL) {
-        return (struct dyn_str){"", 0};
+        return DYN_STR("");
     }
-    at += sizeof(key) - 1;
+    at += len;
     size_t left = info.len - (size_t)(at - info.ptr);
     const char *end = memchr(at, '\r', left);
     return (struct dyn_str){at, end != NULL ? (size_t)(end - at) : left};
@@ -58,6 +59,7 @@ static void greeting_end(struct bus *bus, struct dyn_str replid)
     bus->was_ready = true;
     bus->ready_at_ms = dyn_loop_now_ms(bus->loop);
     bus->told = false;
+    dyn_str_copy(bus->replid, sizeof(bus->replid), replid);
     if (bus->options.ready != NULL) {
         bus->options.ready(bus->options.arg, replid);
     }
@@ -70,7 +72,7 @@ static void on_info(void *arg, dyn_err err, const struct bus_reply *reply)
     if (err != DYN_OK || bus->state != BUS_GREETING) {
         return;
     }
-    struct dyn_str replid = replid_find(bus_reply_str(reply));
+    struct dyn_str replid = bus_info_find(bus_reply_str(reply), "master_replid");
     if (replid.len == 0) {
         greeting_refuse(bus, "the server tells no master_replid", reply);
         return;

@@ -19,6 +19,7 @@
 
 #define BUS_WHY_MAX 512
 #define BUS_NAME_MAX 64
+#define BUS_REPLID_MAX 64
 
 enum bus_state {
     BUS_DOWN,     /* no connection; the retry timer runs */
@@ -63,10 +64,11 @@ struct bus {
     struct call *calls;     /* a ring, in the order of sending, which is that of the answers */
     size_t first;
     size_t count;
-    unsigned attempts;     /* failed since the last good connection */
-    int64_t greeted_by_ms; /* else the connection is given up */
-    int64_t doubted_at_ms; /* when a master of the past was last suspected */
-    bool was_ready;        /* this connection got through the handshake, at ready_at_ms */
+    unsigned attempts;           /* failed since the last good connection */
+    int64_t greeted_by_ms;       /* else the connection is given up */
+    int64_t doubted_at_ms;       /* when a master of the past was last suspected */
+    char replid[BUS_REPLID_MAX]; /* that the server told when this connection became ready */
+    bool was_ready;              /* this connection got through the handshake, at ready_at_ms */
     int64_t ready_at_ms;
     bool overdue;   /* the last check found a late answer */
     bool told;      /* `lost` was called since the last `ready`, with `why_told` */
@@ -115,7 +117,8 @@ DYN_NODISCARD dyn_err bus_sentinel_ask(struct bus *bus);
  * there is none left, and `bus->why` says what all of them said; or it was a good connection.
  */
 DYN_NODISCARD bool bus_sentinel_goes_on(struct bus *bus, const char *why);
-/** The master is to be doubted: begin the next round with another Sentinel. */
+/** The master is to be doubted: begin the next round with another Sentinel. Nothing without them.
+ */
 void bus_sentinel_doubt(struct bus *bus);
 
 /* ---- bus_greeting.c ---- */
@@ -126,6 +129,9 @@ DYN_NODISCARD dyn_err bus_greet(struct bus *bus);
 /** AUTH as a user, or as the default one (""); nothing is sent when the password is "". */
 DYN_NODISCARD dyn_err bus_greet_auth(struct bus *bus, const char *user, const char *password,
                                      bus_fn *fn);
+
+/** The value of a line of INFO's, "role"; empty when there is none. */
+struct dyn_str bus_info_find(struct dyn_str info, const char *name);
 
 /* ---- bus_trouble.c ---- */
 

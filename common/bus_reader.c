@@ -1,6 +1,6 @@
 /* Following streams, on top of bus.h. A round is: check the streams when that is due, then XREAD.
  */
-#include "common/bus.h"
+#include "common/bus_internal.h"
 
 #include <inttypes.h>
 
@@ -8,7 +8,6 @@
 #define CHECK_STREAMS_MS 5000
 #define STREAMS_MAX 256
 #define KEY_MAX 256
-#define REPLID_MAX 64
 
 struct followed {
     char key[KEY_MAX];
@@ -28,7 +27,7 @@ struct bus_reader {
     struct bus_reader_options options;
     struct followed *streams;
     size_t streams_count;
-    char replid[REPLID_MAX];
+    char replid[BUS_REPLID_MAX];
     bool working;       /* a round is under way */
     bool announced;     /* `ready` was called for this connection */
     bool rewound;       /* the running check found a stream gone back */
@@ -256,12 +255,57 @@ static void on_check(void *arg, dyn_err err, const struct bus_reply *reply)
     reader_leave(reader);
 }
 
+/* The server that takes the commands is another one: one of the two is of the past, and nobody here
+ * knows which. */
+static bool server_is_shared(struct bus_reader *reader)
+{
+    struct bus *commands = reader->options.commands;
+    if (commands == NULL || !bus_is_ready(commands) ||
+        strcmp(commands->replid, reader->replid) == 0) {
+        return true;
+    }
+    bus_sentinel_doubt(commands);
+    bus_reset(commands, "streams are read from another server than this one");
+    return false;
+}
+
+static void server_doubt(struct bus_reader *reader, const char *why)
+{
+    bus_sentinel_doubt(reader->bus);
+    bus_reset(reader->bus, why);
+}
+
+static void on_server(void *arg, dyn_err err, const struct bus_reply *reply)
+{
+    struct bus_reader *reader = arg;
+    if (reader->dying || !bus_is_ready(reader->bus) || (err != DYN_OK && err != DYN_REFUSED)) {
+        return;
+    }
+    reader->depth++;
+    struct dyn_str info = bus_reply_str(reply);
+    if (err == DYN_REFUSED) {
+        read_refused(reader, "INFO", reply);
+    } else if (!dyn_str_is(bus_info_find(info, "role"), "master")) {
+        server_doubt(reader, "the server is a replica now");
+    } else if (!dyn_str_is(bus_info_find(info, "master_replid"), reader->replid)) {
+        server_doubt(reader, "the server has another history now");
+    } else if (!server_is_shared(reader)) {
+        server_doubt(reader, "commands go to another server than this one");
+    }
+    reader_leave(reader);
+}
+
 /* Forgotten streams are asked for too: an index then needs no list of its own. */
 static void check_begin(struct bus_reader *reader)
 {
+    const struct dyn_str info[] = {DYN_STR("INFO"), DYN_STR("replication")};
     reader->rewound = false;
     reader->check_next = 0;
     reader->checks_left = reader->streams_count;
+    if (bus_command(reader->bus, info, 2, 0, on_server, reader) != DYN_OK) {
+        bus_reset(reader->bus, "the server cannot be asked what it is");
+        return;
+    }
     if (reader->checks_left == 0) {
         check_end(reader);
         return;

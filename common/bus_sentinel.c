@@ -147,7 +147,9 @@ enum bus_state bus_sentinel_aim(struct bus *bus)
 
 void bus_sentinel_doubt(struct bus *bus)
 {
-    bus->sentinel->doubted = true;
+    if (bus->sentinel != NULL) {
+        bus->sentinel->doubted = true;
+    }
 }
 
 static void round_end(struct bus_sentinel *sentinel)

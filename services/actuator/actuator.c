@@ -492,6 +492,7 @@ static struct follow *follow_make(struct actuator *actuator, struct dyn_error *e
         .prefix = service->config->redis.prefix,
         .url = service->redis_url,
         .access = service->redis_access,
+        .commands = service->bus,
         .partitions = service->config->redis.partitions,
         .target = on_target,
         .history = on_history,

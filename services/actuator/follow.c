@@ -236,6 +236,7 @@ struct follow *follow_new(struct dyn_loop *loop, const struct follow_options *op
     follow->reader = bus_reader_new(loop,
                                     &(struct bus_reader_options){.url = options->url,
                                                                  .access = options->access,
+                                                                 .commands = options->commands,
                                                                  .name = "dynosaur-actuator-read",
                                                                  .entry = on_entry,
                                                                  .round = on_round,

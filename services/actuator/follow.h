@@ -21,6 +21,7 @@ struct follow_options {
     const char *prefix;
     const char *url;
     const struct bus_access *access; /* as in bus_options */
+    struct bus *commands;            /* as in bus_reader_options */
     uint32_t partitions;
     void (*target)(void *arg, uint32_t partition, const struct target *target);
     /** Another history begins; its newest targets follow. */

@@ -389,6 +389,7 @@ static dyn_err estimator_start(struct service *service, struct dyn_error *error)
     struct bus_reader_options options = {
         .url = service->redis_url,
         .access = service->redis_access,
+        .commands = service->bus,
         .name = "dynosaur-estimator-reader",
         .entry = estimator_entry,
         .round = estimator_round,

@@ -410,6 +410,7 @@ static void reading_begin(struct feed *feed)
     feed->reader = bus_reader_new(service->loop,
                                   &(struct bus_reader_options){.url = service->redis_url,
                                                                .access = service->redis_access,
+                                                               .commands = service->bus,
                                                                .name = "dynosaur-reporter",
                                                                .count = HOST_QUEUE_MAX,
                                                                .entry = reader_entry,

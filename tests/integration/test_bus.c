@@ -1,100 +1,9 @@
 /* The bus against a real server: what it delivers, and what it says when the server goes. */
-#include "common/bus.h"
-#include "common/clock.h"
+#include "support_bus.h"
 #include "support_name.h"
-#include "support_redis.h"
 
-#include <check.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-static struct dyn_loop *loop;
-static struct support_redis *redis;
-
-/* What the callbacks of one bus saw. */
-struct seen {
-    int ready;
-    int lost;
-    char replid[64];
-    char why[512];
-    size_t answers[DYN_UNSUPPORTED + 1]; /* by dyn_err */
-    size_t total;
-    char text[256]; /* the last answer's */
-    int troubles;
-    char trouble[512];
-    bool may_pass; /* the last error */
-};
-
-static void on_ready(void *arg, struct dyn_str replid)
-{
-    struct seen *seen = arg;
-    seen->ready++;
-    dyn_str_copy(seen->replid, sizeof(seen->replid), replid);
-}
-
-static void on_lost(void *arg, const char *why)
-{
-    struct seen *seen = arg;
-    seen->lost++;
-    (void)snprintf(seen->why, sizeof(seen->why), "%s", why);
-}
-
-static void on_trouble(void *arg, const char *why)
-{
-    struct seen *seen = arg;
-    seen->troubles++;
-    (void)snprintf(seen->trouble, sizeof(seen->trouble), "%s", why);
-}
-
-static void on_answer(void *arg, dyn_err err, const struct bus_reply *reply)
-{
-    struct seen *seen = arg;
-    seen->answers[err]++;
-    seen->total++;
-    ck_assert_int_eq(reply != NULL, err == DYN_OK || err == DYN_REFUSED || err == DYN_FENCED);
-    if (reply != NULL) {
-        dyn_str_copy(seen->text, sizeof(seen->text), bus_reply_str(reply));
-        seen->may_pass = bus_reply_may_pass(reply);
-    }
-}
-
-static struct bus *bus_open(struct seen *seen, const char *url)
-{
-    const struct bus_options options = {.url = url,
-                                        .name = "dynosaur-test",
-                                        .ready = on_ready,
-                                        .lost = on_lost,
-                                        .trouble = on_trouble,
-                                        .arg = seen};
-    struct dyn_error error;
-    struct bus *bus = bus_new(loop, &options, &error);
-    ck_assert_msg(bus != NULL, "%s", error.text);
-    return bus;
-}
-
-/* Turn the loop until the condition holds; the test fails when it does not within 20 s. */
-#define UNTIL(condition)                                                                        \
-    do {                                                                                        \
-        int64_t until_ms = dyn_clock_boot_ms() + 20000;                                         \
-        while (!(condition)) {                                                                  \
-            ck_assert_msg(dyn_clock_boot_ms() < until_ms, "waited in vain for %s", #condition); \
-            dyn_loop_once(loop, 20);                                                            \
-        }                                                                                       \
-    } while (0)
-
-static void setup(void)
-{
-    loop = dyn_loop_new();
-    ck_assert_ptr_nonnull(loop);
-    const struct support_redis_options options = {.append_only = true, .tcp = true};
-    redis = support_redis_new(&options);
-}
-
-static void teardown(void)
-{
-    support_redis_free(redis);
-    dyn_loop_free(loop);
-}
 
 static dyn_err command(struct bus *bus, struct seen *seen, const char *a, const char *b,
                        const char *c)
@@ -226,7 +135,7 @@ START_TEST(a_killed_server_answers_each_command_exactly_once)
     }
     UNTIL(seen.total > 0);
     support_redis_kill(redis);
-    UNTIL(seen.lost == 1);
+    UNTIL(seen.lost >= 1);
     ck_assert_uint_eq(seen.total, sent);
     /* On a busy machine some were late already when the server ended. */
     ck_assert_uint_eq(seen.answers[DYN_OK] + seen.answers[DYN_CLOSED] + seen.answers[DYN_TIMEOUT],
@@ -279,13 +188,6 @@ START_TEST(a_replica_is_refused)
     bus_free(bus);
 }
 END_TEST
-
-static void add_one(struct bus *bus, struct seen *seen)
-{
-    size_t before = seen->total;
-    ck_assert_int_eq(bus_add(bus, "s", DYN_STR("x"), 0, on_answer, seen), DYN_OK);
-    UNTIL(seen->total == before + 1);
-}
 
 /* The server refuses what is added in its own words, which are told, and takes it again later. */
 static void trouble_passes(struct bus *bus, struct seen *seen, const char *words)
@@ -604,21 +506,6 @@ static void on_range_done(void *arg, dyn_err err)
     paged->err = err;
 }
 
-static void fill(struct bus *bus, struct seen *seen, const char *key, size_t count)
-{
-    seen->total = 0;
-    for (size_t i = 0; i < count;) {
-        dyn_err err = bus_add(bus, key, DYN_STR("payload"), 0, on_answer, seen);
-        if (err == DYN_OK) {
-            i++;
-        } else {
-            ck_assert_int_eq(err, DYN_BUSY);
-            dyn_loop_once(loop, 20);
-        }
-    }
-    UNTIL(seen->total == count);
-}
-
 START_TEST(a_range_of_5000_entries_comes_page_by_page)
 {
     struct seen seen = {0};
@@ -661,376 +548,17 @@ START_TEST(a_range_that_is_cut_off_says_so_once)
                                     .arg = &paged};
     ck_assert_int_eq(bus_range_start(bus, &range), DYN_OK);
     support_redis_kill(redis);
-    UNTIL(seen.lost == 1);
+    UNTIL(seen.lost >= 1);
     ck_assert_int_eq(paged.done, 1);
     ck_assert_int_eq(paged.err, DYN_CLOSED);
     bus_free(bus);
 }
 END_TEST
 
-/* ---- readers ---- */
-
-struct read_seen {
-    size_t entries[4];
-    size_t foreign;
-    struct entry_id last[4];
-    char message[4][64];
-    size_t rounds;
-    bool behind;
-    int ready;
-    int rewound;
-    int lost;
-    int64_t ready_at_ms;
-    char trouble[512];
-};
-
-static void on_reader_trouble(void *arg, const char *why)
-{
-    struct read_seen *seen = arg;
-    (void)snprintf(seen->trouble, sizeof(seen->trouble), "%s", why);
-}
-
-static void on_entry(void *arg, size_t stream, const struct bus_entry *entry)
-{
-    struct read_seen *seen = arg;
-    ck_assert_uint_lt(stream, 4);
-    ck_assert_int_gt(entry_id_compare(entry->id, seen->last[stream]), 0);
-    seen->last[stream] = entry->id;
-    seen->entries[stream]++;
-    seen->foreign += entry->message.ptr == NULL ? 1 : 0;
-    dyn_str_copy(seen->message[stream], sizeof(seen->message[stream]), entry->message);
-}
-
-static void on_round(void *arg, bool behind)
-{
-    struct read_seen *seen = arg;
-    seen->rounds++;
-    seen->behind = behind;
-}
-
-static void on_reader_ready(void *arg, struct dyn_str replid, bool rewound)
-{
-    struct read_seen *seen = arg;
-    ck_assert_uint_eq(replid.len, 40);
-    seen->ready++;
-    seen->ready_at_ms = dyn_loop_now_ms(loop);
-    seen->rewound += rewound ? 1 : 0;
-    if (rewound) {
-        memset(seen->last, 0, sizeof(seen->last));
-    }
-}
-
-static void on_reader_lost(void *arg, const char *why)
-{
-    (void)why;
-    ((struct read_seen *)arg)->lost++;
-}
-
-static struct bus_reader *reader_open(struct read_seen *seen, size_t count)
-{
-    const struct bus_reader_options options = {.url = support_redis_url(redis),
-                                               .name = "dynosaur-test",
-                                               .count = count,
-                                               .entry = on_entry,
-                                               .round = on_round,
-                                               .ready = on_reader_ready,
-                                               .lost = on_reader_lost,
-                                               .trouble = on_reader_trouble,
-                                               .arg = seen};
-    struct dyn_error error;
-    struct bus_reader *reader = bus_reader_new(loop, &options, &error);
-    ck_assert_msg(reader != NULL, "%s", error.text);
-    return reader;
-}
-
-static const struct entry_id beginning = {0, 0};
-
-START_TEST(a_reader_gives_the_entries_of_several_streams_in_order)
-{
-    struct seen seen = {0};
-    struct bus *bus = bus_open(&seen, support_redis_url(redis));
-    UNTIL(seen.ready == 1);
-    fill(bus, &seen, "a", 2500);
-    fill(bus, &seen, "b", 10);
-    (void)support_redis_call(redis, "XADD", "b", "*", "other", "field", NULL);
-    struct read_seen read = {0};
-    struct bus_reader *reader = reader_open(&read, 0);
-    ck_assert_uint_eq(bus_reader_follow(reader, "a", beginning), 0);
-    ck_assert_uint_eq(bus_reader_follow(reader, "b", beginning), 1);
-    ck_assert_uint_eq(bus_reader_follow(reader, "c", beginning), 2);
-    ck_assert_uint_eq(bus_reader_follow(reader, "a", beginning), SIZE_MAX);
-    UNTIL(read.entries[0] == 2500 && read.entries[1] == 11);
-    ck_assert_uint_eq(read.foreign, 1);
-    UNTIL(!read.behind && read.rounds > 0);
-    (void)support_redis_call(redis, "XADD", "c", "*", "m", "late", NULL);
-    UNTIL(read.entries[2] == 1);
-    ck_assert_str_eq(read.message[2], "late");
-    ck_assert_int_eq(read.rewound, 0);
-    bus_reader_free(reader);
-    bus_free(bus);
-}
-END_TEST
-
-START_TEST(a_reader_says_when_it_is_behind)
-{
-    struct seen seen = {0};
-    struct bus *bus = bus_open(&seen, support_redis_url(redis));
-    UNTIL(seen.ready == 1);
-    fill(bus, &seen, "a", 10);
-    struct read_seen read = {0};
-    struct bus_reader *reader = reader_open(&read, 4);
-    (void)bus_reader_follow(reader, "a", beginning);
-    UNTIL(read.rounds == 1);
-    ck_assert(read.behind);
-    ck_assert_uint_eq(read.entries[0], 4);
-    UNTIL(read.rounds == 3);
-    ck_assert(!read.behind);
-    ck_assert_uint_eq(read.entries[0], 10);
-    bus_reader_free(reader);
-    bus_free(bus);
-}
-END_TEST
-
-START_TEST(a_forgotten_stream_is_silent_and_can_be_followed_anew)
-{
-    struct read_seen read = {0};
-    struct bus_reader *reader = reader_open(&read, 0);
-    (void)support_redis_call(redis, "XADD", "a", "1-1", "m", "one", NULL);
-    size_t a = bus_reader_follow(reader, "a", beginning);
-    size_t b = bus_reader_follow(reader, "b", beginning);
-    UNTIL(read.entries[a] == 1);
-    bus_reader_forget(reader, a);
-    (void)support_redis_call(redis, "XADD", "a", "2-1", "m", "two", NULL);
-    (void)support_redis_call(redis, "XADD", "b", "2-1", "m", "two", NULL);
-    UNTIL(read.entries[b] == 1);
-    ck_assert_uint_eq(read.entries[a], 1);
-    read.last[a] = beginning;
-    ck_assert_uint_eq(bus_reader_follow(reader, "a", beginning), a);
-    UNTIL(read.entries[a] == 3);
-    bus_reader_free(reader);
-}
-END_TEST
-
-START_TEST(a_reader_goes_on_after_a_restart_without_loss_or_repeat)
-{
-    struct read_seen read = {0};
-    struct bus_reader *reader = reader_open(&read, 0);
-    (void)bus_reader_follow(reader, "a", beginning);
-    (void)support_redis_call(redis, "XADD", "a", "*", "m", "one", NULL);
-    UNTIL(read.entries[0] == 1);
-    support_redis_kill(redis);
-    UNTIL(read.lost >= 1);
-    support_redis_start(redis);
-    (void)support_redis_call(redis, "XADD", "a", "*", "m", "two", NULL);
-    UNTIL(read.entries[0] == 2);
-    ck_assert_int_eq(read.ready, 2);
-    ck_assert_int_eq(read.rewound, 0);
-    ck_assert_str_eq(read.message[0], "two");
-    bus_reader_free(reader);
-}
-END_TEST
-
-START_TEST(a_stream_that_went_back_is_told_at_the_reconnect)
-{
-    struct read_seen read = {0};
-    struct bus_reader *reader = reader_open(&read, 0);
-    (void)bus_reader_follow(reader, "a", beginning);
-    (void)support_redis_call(redis, "XADD", "a", "1000-0", "m", "one", NULL);
-    UNTIL(read.entries[0] == 1);
-    support_redis_kill(redis);
-    UNTIL(read.lost >= 1);
-    support_redis_start(redis);
-    (void)support_redis_call(redis, "DEL", "a", NULL);
-    (void)support_redis_call(redis, "XADD", "a", "500-0", "m", "lost", NULL);
-    /* The start and the DEL race with the reader's reconnect: either check may find it. */
-    UNTIL(read.rewound == 1);
-    struct entry_id cursor = bus_reader_cursor(reader, 0);
-    ck_assert_uint_le(cursor.ms, 500);
-    (void)support_redis_call(redis, "XADD", "a", "501-0", "m", "new", NULL);
-    UNTIL(strcmp(read.message[0], "new") == 0);
-    bus_reader_free(reader);
-}
-END_TEST
-
-START_TEST(a_deleted_stream_is_told_though_the_connection_lives)
-{
-    struct read_seen read = {0};
-    struct bus_reader *reader = reader_open(&read, 0);
-    (void)bus_reader_follow(reader, "a", beginning);
-    (void)support_redis_call(redis, "XADD", "a", "1000-0", "m", "one", NULL);
-    UNTIL(read.entries[0] == 1);
-    (void)support_redis_call(redis, "DEL", "a", NULL);
-    UNTIL(read.rewound == 1);
-    ck_assert_int_eq(read.lost, 0);
-    (void)support_redis_call(redis, "XADD", "a", "1-0", "m", "new", NULL);
-    UNTIL(strcmp(read.message[0], "new") == 0);
-    bus_reader_free(reader);
-}
-END_TEST
-
-START_TEST(a_flushed_server_is_told_though_new_entries_came_at_once)
-{
-    struct read_seen read = {0};
-    struct bus_reader *reader = reader_open(&read, 0);
-    for (int i = 0; i < 20; i++) {
-        (void)support_redis_call(redis, "XADD", "a", "*", "m", "old", NULL);
-    }
-    (void)bus_reader_follow(reader, "a", beginning);
-    UNTIL(read.entries[0] == 20);
-    (void)support_redis_call(redis, "XADD", "a", "*", "m", "newer", NULL);
-    UNTIL(read.entries[0] == 21);
-    struct entry_id cursor = bus_reader_cursor(reader, 0);
-    (void)support_redis_call(redis, "FLUSHALL", NULL);
-    for (int i = 0; i < 15; i++) {
-        (void)support_redis_call(redis, "XADD", "a", "*", "m", "new", NULL);
-    }
-    UNTIL(read.rewound == 1);
-    ck_assert_int_eq(read.lost, 0);
-    /* None is read again. One of the same millisecond may have the cursor's own ID. */
-    ck_assert_uint_ge(read.entries[0], 35);
-    ck_assert_uint_le(read.entries[0], 36);
-    ck_assert_int_gt(entry_id_compare(bus_reader_cursor(reader, 0), cursor), 0);
-    bus_reader_free(reader);
-}
-END_TEST
-
-START_TEST(what_is_trimmed_and_read_late_is_no_loss)
-{
-    struct read_seen read = {0};
-    struct bus_reader *reader = reader_open(&read, 7);
-    for (int i = 0; i < 100; i++) {
-        (void)support_redis_call(redis, "XADD", "a", "*", "m", "old", NULL);
-    }
-    (void)bus_reader_follow(reader, "a", beginning);
-    UNTIL(read.entries[0] == 100);
-    (void)support_redis_call(redis, "XADD", "a", "MAXLEN", "3", "*", "m", "new", NULL);
-    int64_t until_ms = dyn_clock_boot_ms() + 7000; /* a check, and one before */
-    while (dyn_clock_boot_ms() < until_ms) {
-        (void)support_redis_call(redis, "XADD", "a", "MAXLEN", "3", "*", "m", "new", NULL);
-        dyn_loop_once(loop, 20);
-    }
-    ck_assert_int_eq(read.rewound, 0);
-    bus_reader_free(reader);
-}
-END_TEST
-
-START_TEST(an_entry_with_the_highest_id_is_told_and_a_deletion_heals_it)
-{
-    struct seen seen = {0};
-    struct read_seen read = {0};
-    struct bus *bus = bus_open(&seen, support_redis_url(redis));
-    struct bus_reader *reader = reader_open(&read, 0);
-    (void)bus_reader_follow(reader, "s", beginning);
-    UNTIL(seen.ready == 1);
-    (void)support_redis_call(redis, "XADD", "s", "18446744073709551615-18446744073709551615", "m",
-                             "x", NULL);
-    UNTIL(read.entries[0] == 1);
-    add_one(bus, &seen);
-    ck_assert_uint_eq(seen.answers[DYN_REFUSED], 1);
-    ck_assert_ptr_nonnull(strstr(seen.trouble, "the highest possible ID"));
-    UNTIL(strstr(read.trouble, ": DEL s (") != NULL);
-    (void)support_redis_call(redis, "DEL", "s", NULL);
-    add_one(bus, &seen);
-    ck_assert_uint_eq(seen.answers[DYN_OK], 1);
-    UNTIL(read.rewound == 1);
-    add_one(bus, &seen);
-    UNTIL(read.entries[0] >= 2);
-    bus_reader_free(reader);
-    bus_free(bus);
-}
-END_TEST
-
-static bool frozen;
-
-/* The streams are asked for every 5 s, after a round: that question goes to a frozen server. */
-static void on_round_freeze(void *arg, bool behind)
-{
-    struct read_seen *seen = arg;
-    if (!frozen && dyn_loop_now_ms(loop) - seen->ready_at_ms >= 5000) {
-        support_redis_freeze(redis);
-        frozen = true;
-    }
-    on_round(arg, behind);
-}
-
-START_TEST(a_stream_followed_during_a_check_is_judged_by_the_next_one)
-{
-    struct read_seen read = {0};
-    const struct bus_reader_options options = {.url = support_redis_url(redis),
-                                               .name = "dynosaur-test",
-                                               .entry = on_entry,
-                                               .round = on_round_freeze,
-                                               .ready = on_reader_ready,
-                                               .arg = &read};
-    struct dyn_error error;
-    struct bus_reader *reader = bus_reader_new(loop, &options, &error);
-    ck_assert_msg(reader != NULL, "%s", error.text);
-    (void)bus_reader_follow(reader, "a", beginning);
-    bus_reader_forget(reader, bus_reader_follow(reader, "b", beginning));
-    UNTIL(read.ready == 1);
-    UNTIL(frozen);
-    int64_t asked_ms = dyn_clock_boot_ms();
-    UNTIL(dyn_clock_boot_ms() - asked_ms > 100); /* the question leaves; no answer can come */
-    /* Entries of the time between the question and this moment are known from elsewhere. */
-    ck_assert_uint_eq(bus_reader_follow(reader, "b", (struct entry_id){5, 0}), 1);
-    support_redis_thaw(redis);
-    (void)support_redis_call(redis, "XADD", "b", "6-0", "m", "later", NULL);
-    UNTIL(read.entries[1] == 1);
-    ck_assert_int_eq(read.rewound, 0);
-    bus_reader_free(reader);
-}
-END_TEST
-
-START_TEST(a_key_that_is_no_stream_ends_the_connection_and_says_so)
-{
-    struct read_seen read = {0};
-    (void)support_redis_call(redis, "SET", "a", "text", NULL);
-    struct bus_reader *reader = reader_open(&read, 0);
-    (void)bus_reader_follow(reader, "a", beginning);
-    UNTIL(read.lost >= 1);
-    ck_assert_int_eq(read.ready, 0);
-    ck_assert_msg(strncmp(read.trouble, "a cannot be read: WRONGTYPE", 27) == 0, "%s",
-                  read.trouble);
-    (void)support_redis_call(redis, "DEL", "a", NULL);
-    UNTIL(read.ready == 1);
-    bus_reader_free(reader);
-}
-END_TEST
-
-START_TEST(a_stream_that_cannot_be_read_takes_no_answer_of_another)
-{
-    struct read_seen read = {0};
-    (void)support_redis_call(redis, "SET", "a", "text", NULL);
-    (void)support_redis_call(redis, "XADD", "b", "3-0", "m", "early", NULL);
-    struct bus_reader *reader = reader_open(&read, 0);
-    size_t a = bus_reader_follow(reader, "a", (struct entry_id){9, 0});
-    (void)bus_reader_follow(reader, "b", beginning);
-    UNTIL(read.lost >= 1);
-    ck_assert_uint_eq(bus_reader_cursor(reader, a).ms, 9);
-    bus_reader_free(reader);
-}
-END_TEST
-
-START_TEST(a_stream_that_a_user_may_not_read_is_told)
-{
-    struct read_seen read = {0};
-    (void)support_redis_call(redis, "XADD", "a", "3-0", "m", "early", NULL);
-    (void)support_redis_call(redis, "ACL", "SETUSER", "default", "-xread", NULL);
-    struct bus_reader *reader = reader_open(&read, 0);
-    (void)bus_reader_follow(reader, "a", beginning);
-    UNTIL(read.lost >= 1);
-    ck_assert_msg(strncmp(read.trouble, "streams cannot be read: NOPERM", 30) == 0, "%s",
-                  read.trouble);
-    (void)support_redis_call(redis, "ACL", "SETUSER", "default", "+xread", NULL);
-    UNTIL(read.entries[0] == 1);
-    bus_reader_free(reader);
-}
-END_TEST
-
 static TCase *bus_tests(void)
 {
     TCase *tests = tcase_create("bus");
-    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_checked_fixture(tests, support_bus_setup, support_bus_teardown);
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, a_bus_becomes_ready_and_tells_the_replid);
     tcase_add_test(tests, a_server_that_was_a_replica_meanwhile_has_another_history);
@@ -1060,32 +588,10 @@ static TCase *bus_tests(void)
     return tests;
 }
 
-static TCase *reader_tests(void)
-{
-    TCase *tests = tcase_create("reader");
-    tcase_add_checked_fixture(tests, setup, teardown);
-    tcase_set_timeout(tests, 60);
-    tcase_add_test(tests, a_reader_gives_the_entries_of_several_streams_in_order);
-    tcase_add_test(tests, a_reader_says_when_it_is_behind);
-    tcase_add_test(tests, a_forgotten_stream_is_silent_and_can_be_followed_anew);
-    tcase_add_test(tests, a_reader_goes_on_after_a_restart_without_loss_or_repeat);
-    tcase_add_test(tests, a_stream_that_went_back_is_told_at_the_reconnect);
-    tcase_add_test(tests, a_deleted_stream_is_told_though_the_connection_lives);
-    tcase_add_test(tests, a_flushed_server_is_told_though_new_entries_came_at_once);
-    tcase_add_test(tests, what_is_trimmed_and_read_late_is_no_loss);
-    tcase_add_test(tests, an_entry_with_the_highest_id_is_told_and_a_deletion_heals_it);
-    tcase_add_test(tests, a_stream_followed_during_a_check_is_judged_by_the_next_one);
-    tcase_add_test(tests, a_key_that_is_no_stream_ends_the_connection_and_says_so);
-    tcase_add_test(tests, a_stream_that_cannot_be_read_takes_no_answer_of_another);
-    tcase_add_test(tests, a_stream_that_a_user_may_not_read_is_told);
-    return tests;
-}
-
 int main(void)
 {
     Suite *suite = suite_create("bus");
     suite_add_tcase(suite, bus_tests());
-    suite_add_tcase(suite, reader_tests());
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
     int failed = srunner_ntests_failed(runner);
