@@ -90,16 +90,19 @@ enum tick_break {
 
 struct tick {
     uint64_t epoch;
-    int64_t elapsed_ms; /* CLOCK_BOOTTIME since this leader's last tick; 0 with its first; at most
-                           TICK_ELAPSED_MAX_MS */
-    uint64_t config;    /* configuration hash in force from here on */
-    uint32_t breaks;    /* enum tick_break */
+    int64_t elapsed_ms;   /* CLOCK_BOOTTIME since this leader's last tick; 0 with its first; at most
+                             TICK_ELAPSED_MAX_MS */
+    uint64_t config;      /* configuration hash in force from here on */
+    uint32_t breaks;      /* enum tick_break */
+    struct entry_id from; /* the first entry that this leader read again; 0-0: the log was empty.
+                             What came before it is not known to this leader (estimator/refold.h) */
     uint32_t pins_count;
     struct pin pins[DYN_PINS_MAX];
 };
 #define TICK_ELAPSED_MAX_MS INT64_C(253402300799999) /* as long as dates have four-digit years */
 
-/** [1, 2, epoch, elapsed_ms, config, breaks, [controller, rung, until_ms, ...]] */
+/** [1, 2, epoch, elapsed_ms, config, breaks, from_ms, from_seq, [controller, rung, until_ms, ...]]
+ */
 void message_write_tick(struct dyn_buf *out, const struct tick *tick);
 DYN_NODISCARD dyn_err message_read_tick(struct pack_reader *reader, struct tick *out);
 

@@ -101,11 +101,12 @@ dyn_err message_read_batch(struct pack_reader *reader, struct batch *out,
 void message_write_tick(struct dyn_buf *out, const struct tick *tick)
 {
     DYN_ASSERT(tick->pins_count <= DYN_PINS_MAX);
-    fields_begin(out, MESSAGE_TICK, 5);
+    fields_begin(out, MESSAGE_TICK, 7);
     pack_u64(out, tick->epoch);
     pack_i64(out, tick->elapsed_ms);
     pack_u64(out, tick->config);
     pack_u64(out, tick->breaks);
+    fields_write_id(out, tick->from);
     pack_array(out, tick->pins_count * PIN_FIELDS);
     for (uint32_t i = 0; i < tick->pins_count; i++) {
         pack_u64(out, tick->pins[i].controller);
@@ -120,6 +121,7 @@ dyn_err message_read_tick(struct pack_reader *reader, struct tick *out)
     out->elapsed_ms = pack_read_range(reader, 0, TICK_ELAPSED_MAX_MS);
     out->config = pack_read_u64(reader);
     out->breaks = (uint32_t)pack_read_range(reader, BREAK_NONE, BREAK_REDIS);
+    out->from = fields_read_id(reader);
     uint32_t fields = pack_read_array(reader, 0, DYN_PINS_MAX * PIN_FIELDS);
     if (fields % PIN_FIELDS != 0) {
         pack_reader_fail(reader, DYN_BADMSG);

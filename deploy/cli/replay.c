@@ -4,7 +4,7 @@
 #include "common/clock.h"
 #include "deploy/cli/cli.h"
 #include "deploy/cli/recording.h"
-#include "estimator/fold.h"
+#include "estimator/refold.h"
 
 #include <inttypes.h>
 
@@ -14,7 +14,7 @@ enum replay_verdict {
     REPLAY_MISSING = 0, /* nothing was decided at that entry */
     REPLAY_DIFFERENT,
     REPLAY_EQUAL,
-    REPLAY_EARLY, /* decided before the recording covers a whole window */
+    REPLAY_EARLY, /* decided before the recording has all that its leader knew */
     REPLAY_LATE,  /* decided by an entry behind the last one recorded */
     REPLAY_OTHER, /* under another configuration */
     REPLAY_VERDICTS
@@ -32,8 +32,8 @@ struct replay {
     const struct cli_command *self;
     const struct config *config;
     const struct recording *recording;
-    struct fold *fold;
-    struct pack_reader *reader;
+    struct refold refold;
+    struct pack_reader *reader;    /* of the targets */
     struct replay_target *targets; /* by decided */
     size_t count;
     size_t next;              /* the first whose entry was not folded yet */
@@ -116,13 +116,14 @@ static dyn_err replay_collect(struct replay *replay)
 
 /* ---- comparing ---- */
 
-/* A recording begins in the middle of a log: what was said before it counts for one window more
- * than it takes until every input of the controller has been heard again. */
+/* A recording that begins in the middle of what a leader knew: what was said before it counts for
+ * one window more than it takes until every input of the controller has been heard again. */
 static bool replay_is_early(const struct replay *replay, uint64_t controller)
 {
-    int64_t heard = fold_heard_since(replay->fold, controller);
-    return heard == INT64_MAX ||
-           (int64_t)replay->now.ms < heard + replay->config->longest_window_ms;
+    int64_t heard = fold_heard_since(replay->refold.fold, controller);
+    return !replay->refold.whole &&
+           (heard == INT64_MAX ||
+            (int64_t)replay->now.ms < heard + replay->config->longest_window_ms);
 }
 
 /* What the fold gives now, against what was recorded of this entry and controller. True: some
@@ -222,7 +223,7 @@ static void replay_settle(struct replay *replay)
         dyn_buf_clear(&replay->different);
         bool open = recorded->verdict == REPLAY_MISSING || recorded->verdict == REPLAY_DIFFERENT;
         if (order == 0 && open &&
-            fold_restate(replay->fold, recorded->controller, &out) != DYN_OK) {
+            fold_restate(replay->refold.fold, recorded->controller, &out) != DYN_OK) {
             recorded->verdict = REPLAY_MISSING;
         }
         bool compared = open || recorded->verdict == REPLAY_EQUAL;
@@ -237,7 +238,19 @@ static void replay_settle(struct replay *replay)
     }
 }
 
-static void replay_fold(struct replay *replay)
+static bool replay_at(void *arg, size_t index, struct entry_id *out_id, struct dyn_str *out_message)
+{
+    const struct replay *replay = arg;
+    const struct recording_entry *entry = &replay->recording->entries[index];
+    if (entry->stream != RECORDING_VALUES) {
+        return false;
+    }
+    *out_id = entry->id;
+    *out_message = entry->message;
+    return true;
+}
+
+static dyn_err replay_fold(struct replay *replay)
 {
     struct fold_out out = {.target = replay_given, .arg = replay};
     for (size_t i = 0; i < replay->recording->count; i++) {
@@ -246,33 +259,35 @@ static void replay_fold(struct replay *replay)
             continue;
         }
         replay->now = entry->id;
-        if (fold_entry(replay->fold, replay->reader, entry->id, entry->message, &out) != DYN_OK) {
-            replay->malformed++;
+        dyn_err err = refold_entry(&replay->refold, i, &out);
+        if (err == DYN_NOMEM) {
+            return err;
         }
+        replay->malformed += err != DYN_OK;
         replay_settle(replay);
     }
     replay->now = (struct entry_id){UINT64_MAX, UINT64_MAX};
     replay_settle(replay);
+    return DYN_OK;
 }
 
 /* ---- what is told ---- */
 
 static int replay_print(const struct replay *replay)
 {
-    struct fold_counts counts;
+    const struct refold *refold = &replay->refold;
     const uint64_t *verdicts = replay->verdicts;
     uint64_t different = verdicts[REPLAY_DIFFERENT] + verdicts[REPLAY_MISSING];
-    fold_counts(replay->fold, &counts);
     printf("entries        %" PRIu64 " of values, %zu of targets\n", replay->values,
            replay->recording->count - (size_t)replay->values);
-    printf("samples        %" PRIu64 " (%" PRIu64 " good)\n", counts.samples, counts.good);
-    printf("ticks          %" PRIu64 " (%" PRIu64 " of older epochs, ignored)\n", counts.ticks,
-           counts.ticks_ignored);
+    printf("samples        %" PRIu64 " (%" PRIu64 " good)\n", refold->samples, refold->good);
+    printf("ticks          %" PRIu64 " (%" PRIu64 " of older epochs, ignored)\n", refold->ticks,
+           refold->ticks_ignored);
     printf("compared       %" PRIu64 "\n", verdicts[REPLAY_EQUAL] + different);
     printf("  equal        %" PRIu64 "\n", verdicts[REPLAY_EQUAL]);
     printf("  different    %" PRIu64 " (%" PRIu64 " decided where the fold decides nothing)\n",
            different, verdicts[REPLAY_MISSING]);
-    printf("not judged     %" PRIu64 " before the first full window of every input (%" PRId64
+    printf("not judged     %" PRIu64 " before the recording has what their leader knew (%" PRId64
            " s), %" PRIu64 " behind the last entry, %" PRIu64 " of another configuration\n",
            verdicts[REPLAY_EARLY], replay->config->longest_window_ms / 1000, verdicts[REPLAY_LATE],
            verdicts[REPLAY_OTHER]);
@@ -297,16 +312,19 @@ static int replay_recording(struct replay *replay)
     if (replay->recording->cut) {
         cli_warn("the recording is cut off; what is whole is used");
     }
+    const struct refold_log log = {replay_at, replay};
     replay_find_values(replay);
-    replay->fold = fold_new(replay->config, head->partition);
     replay->reader = pack_reader_new();
-    if (replay->fold == NULL || replay->reader == NULL || replay_collect(replay) != DYN_OK) {
+    if (refold_init(&replay->refold, replay->config, head->partition, &log) != DYN_OK ||
+        replay->reader == NULL || replay_collect(replay) != DYN_OK) {
         return cli_failed(replay->self, "out of memory");
     }
     char when[32];
     dyn_clock_format(head->wall_ms, when, sizeof(when));
     printf("partition %" PRIu32 ", recorded %s\n", head->partition, when);
-    replay_fold(replay);
+    if (replay_fold(replay) != DYN_OK) {
+        return cli_failed(replay->self, "out of memory");
+    }
     return replay_print(replay);
 }
 
@@ -327,7 +345,7 @@ static int replay_files(const struct cli_command *self, const char *file, const 
         dyn_buf_fini(&replay.bytes);
         dyn_buf_fini(&replay.different);
         pack_reader_free(replay.reader);
-        fold_free(replay.fold);
+        refold_fini(&replay.refold);
         free(replay.targets);
     } else {
         status = cli_failed(self, "%s", error.text);

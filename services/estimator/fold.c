@@ -468,6 +468,25 @@ static void fold_keyframes(struct fold *fold, int64_t now, const struct fold_out
     }
 }
 
+/* An epoch that no lease can have yet would make every later tick be ignored. */
+static bool fold_is_possible(struct entry_id id, const struct tick *tick)
+{
+    return tick->epoch <= id.ms + FOLD_EPOCH_AHEAD_MS;
+}
+
+bool fold_is_taken_over(struct fold *fold, struct pack_reader *reader, struct entry_id id,
+                        struct dyn_str message, const struct tick **out_tick)
+{
+    bool is_tick = id.ms <= FOLD_MS_MAX && pack_reader_start(reader, message) == DYN_OK &&
+                   message_read_kind(reader) == MESSAGE_TICK &&
+                   message_read_tick(reader, &fold->tick) == DYN_OK;
+    if (!is_tick || fold->tick.epoch <= fold->epoch || !fold_is_possible(id, &fold->tick)) {
+        return false;
+    }
+    *out_tick = &fold->tick;
+    return true;
+}
+
 void fold_tick(struct fold *fold, struct entry_id id, const struct tick *tick,
                const struct fold_out *out)
 {
@@ -475,8 +494,7 @@ void fold_tick(struct fold *fold, struct entry_id id, const struct tick *tick,
     if (!fold_enter(fold, id, &now)) {
         return;
     }
-    /* An epoch that no lease can have yet would make every later tick be ignored. */
-    if (tick->epoch < fold->epoch || tick->epoch > id.ms + FOLD_EPOCH_AHEAD_MS) {
+    if (tick->epoch < fold->epoch || !fold_is_possible(id, tick)) {
         fold->counts.ticks_ignored++;
         return;
     }

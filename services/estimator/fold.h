@@ -1,7 +1,8 @@
 /*
  * fold: from one partition's log to its targets. Values and ticks go in, in the log's order;
- * targets, reports and events come out. The same log gives the same targets, bit for bit,
- * whoever folds it: the estimator, `dynosaur replay`, `dynosaur simulate`, the tests.
+ * targets, reports and events come out. The same log, read from the same entry on, gives the same
+ * targets, bit for bit, whoever folds it: the estimator, `dynosaur replay`, `dynosaur simulate`,
+ * the tests. Where a leader began to read stands in its ticks (refold.h).
  *
  * Time is the log's: entry IDs. A rise is decided on the batch that brings it; everything else
  * (a fall, coverage, outages, pins) on a tick that is read back. Ticks of an
@@ -69,6 +70,11 @@ void fold_tick(struct fold *fold, struct entry_id id, const struct tick *tick,
  */
 dyn_err fold_entry(struct fold *fold, struct pack_reader *reader, struct entry_id id,
                    struct dyn_str message, const struct fold_out *out);
+
+/** Whether the entry is a tick of another leader than the one that was folded last. Nothing is
+ *  folded. `out_tick` is borrowed until the next call. */
+bool fold_is_taken_over(struct fold *fold, struct pack_reader *reader, struct entry_id id,
+                        struct dyn_str message, const struct tick **out_tick);
 
 /** Give the controller's target as it stands after the last entry, like a keyframe. DYN_NOTFOUND:
  *  it has none, or is not of this partition. */

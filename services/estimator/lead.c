@@ -139,6 +139,7 @@ void lead_send_tick(struct lead *lead)
         .elapsed_ms = lead->tick_sent_ms != 0 ? boot - lead->tick_sent_ms : 0,
         .config = fold_config(lead->fold)->hash,
         .breaks = lead->breaks,
+        .from = lead->from,
     };
     pins_fill(lead->host.pins, lead->partition, dyn_clock_wall_ms(), &lead->tick);
     dyn_buf_clear(&lead->scratch);

@@ -30,13 +30,21 @@ static void lead_miss(struct lead *lead)
     }
 }
 
+/* What lies further back than is read may have been trimmed; what lies after that may not. */
+static void lead_replay_first(struct lead *lead, struct entry_id id)
+{
+    lead->from = id;
+    if (lead->cursor.ms > lead->back.ms && entry_id_compare(id, lead->cursor) > 0) {
+        lead_miss(lead);
+    }
+}
+
 static void lead_replay_entry(void *arg, const struct bus_entry *entry)
 {
     struct lead *lead = arg;
-    if (lead->replaying && entry_id_compare(entry->id, lead->cursor) > 0) {
-        lead_miss(lead);
+    if (lead->from.ms == 0 && lead->from.seq == 0) {
+        lead_replay_first(lead, entry->id);
     }
-    lead->replaying = false;
     if (!lead->ended) {
         lead->host.metrics.replayed->value += 1;
         (void)fold_entry(lead->fold, lead->unpack, entry->id, entry->message, &lead->out);
@@ -55,16 +63,15 @@ static void lead_replay_done(void *arg, dyn_err err)
 static void lead_replay_from(struct lead *lead, struct entry_id last)
 {
     int64_t back_ms = 2 * lead->host.service->config->longest_window_ms;
+    lead->back.ms = last.ms > (uint64_t)back_ms ? last.ms - (uint64_t)back_ms : 0;
     struct bus_range range = {
         .key = lead->values,
-        .from = {last.ms > (uint64_t)back_ms ? last.ms - (uint64_t)back_ms : 0, 0},
+        .from = lead->back,
         .to = {UINT64_MAX, UINT64_MAX},
         .entry = lead_replay_entry,
         .done = lead_replay_done,
         .arg = lead,
     };
-    /* What lies further back than is read may have been trimmed. */
-    lead->replaying = lead->cursor.ms > range.from.ms;
     dyn_err err = bus_range_start(lead->host.service->bus, &range);
     if (err == DYN_OK) {
         lead_hold(lead);

@@ -1,6 +1,6 @@
 #include "support_judge.h"
 
-#include "estimator/fold.h"
+#include "estimator/refold.h"
 
 #include <check.h>
 #include <inttypes.h>
@@ -64,32 +64,26 @@ static int said_find(const struct saids *saids, const struct target *target, str
     return found;
 }
 
-/* Which controllers are only restated after an entry depends on when a leader began; what any of
- * them stands at does not. */
-static void restate_all(const struct config *config, struct fold *fold, const struct fold_out *out)
+static bool tape_at(void *arg, size_t index, struct entry_id *out_id, struct dyn_str *out_message)
 {
-    for (size_t a = 0; a < config->apps_count; a++) {
-        for (size_t c = 0; c < config->apps[a].controllers_count; c++) {
-            dyn_err err = fold_restate(fold, config->apps[a].controllers[c].id, out);
-            ck_assert(err == DYN_OK || err == DYN_NOTFOUND);
-        }
-    }
+    const struct fleet_tape *values = arg;
+    *out_id = values->entries[index].id;
+    *out_message = values->entries[index].message;
+    return true;
 }
 
-static struct saids fold_again(struct fleet *fleet, uint32_t partition, struct pack_reader *reader)
+static struct saids fold_again(struct fleet *fleet, uint32_t partition)
 {
     struct saids saids = {0};
-    const struct config *config = fleet_config(fleet);
-    const struct fold_out out = {.target = said_add, .arg = &saids};
-    struct fold *fold = fold_new(config, partition);
+    struct refold refold;
     struct fleet_tape values = fleet_tape(fleet, partition, FLEET_VALUES);
+    const struct refold_log log = {tape_at, &values};
+    const struct fold_out out = {.target = said_add, .arg = &saids};
+    ck_assert_int_eq(refold_init(&refold, fleet_config(fleet), partition, &log), DYN_OK);
     for (size_t i = 0; i < values.count; i++) {
-        ck_assert_int_eq(
-            fold_entry(fold, reader, values.entries[i].id, values.entries[i].message, &out),
-            DYN_OK);
-        restate_all(config, fold, &out);
+        ck_assert_int_eq(refold_entry(&refold, i, &out), DYN_OK);
     }
-    fold_free(fold);
+    refold_fini(&refold);
     return saids;
 }
 
@@ -277,28 +271,6 @@ size_t judge_targets(struct fleet *fleet)
 
 /* ---- I4, again ---- */
 
-/* Who takes over reads two windows of the log again. Where an input was silent for longer than
- * that, what it said before is not known to the new leader until it was heard for a window. */
-static bool is_early(struct fleet *fleet, const struct target *target)
-{
-    const struct config_app *app = NULL;
-    const struct config_controller *controller = controller_of(fleet, target->controller, &app);
-    int64_t window_ms = fleet_config(fleet)->longest_window_ms;
-    int64_t from_ms = (int64_t)target->epoch - 2 * window_ms;
-    int64_t heard_ms = 0;
-    for (size_t i = 0; controller != NULL && i < controller->inputs_count; i++) {
-        struct judge_samples samples = judge_samples(fleet, app, &controller->inputs[i]);
-        size_t first = 0;
-        while (first < samples.count && samples.samples[first].logged_ms < from_ms) {
-            first++;
-        }
-        int64_t at_ms = first < samples.count ? samples.samples[first].logged_ms : INT64_MAX / 2;
-        heard_ms = at_ms > heard_ms ? at_ms : heard_ms;
-        free(samples.samples);
-    }
-    return target->raise_only && target->log_ms < heard_ms + window_ms;
-}
-
 size_t judge_replay(struct fleet *fleet)
 {
     static struct target target;
@@ -307,7 +279,7 @@ size_t judge_replay(struct fleet *fleet)
     for (uint32_t p = 0; p < fleet_config(fleet)->redis.partitions; p++) {
         struct fleet_tape targets = fleet_tape(fleet, p, FLEET_TARGETS);
         struct fleet_tape values = fleet_tape(fleet, p, FLEET_VALUES);
-        struct saids saids = fold_again(fleet, p, reader);
+        struct saids saids = fold_again(fleet, p);
         uint64_t epoch = 0;
         for (size_t i = 0; i < targets.count; i++) {
             if (!target_read(reader, &targets.entries[i], &target)) {
@@ -324,7 +296,7 @@ size_t judge_replay(struct fleet *fleet)
                 continue;
             }
             int found = said_find(&saids, &target, targets.entries[i].message);
-            if (found != 1 && !is_early(fleet, &target)) {
+            if (found != 1) {
                 fleet_fail(fleet,
                            "partition %" PRIu32 ": target %d of " DYN_STR_FMT " decided at %" PRIu64
                            "-%" PRIu64 " %s when folded again",

@@ -13,8 +13,7 @@
 /**
  * I2 and I4: the epochs of published targets never fall; fold all recorded values again, and every
  * published target must be equal, bit for bit. Left out are targets decided under another
- * configuration than the fleet's present one, and those that may only raise, of a leader that took
- * over after an input was silent for more than two windows. How many were compared.
+ * configuration than the fleet's present one. How many were compared.
  */
 size_t judge_replay(struct fleet *fleet);
 

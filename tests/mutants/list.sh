@@ -8,8 +8,8 @@ window=services/estimator/window.c
 mutant 'window: a gap begins coverage anew' $window unit/test_window \
     'at - window->good_at > rule->max_gap_ms' 'false'
 mutant 'window: coverage counts a whole period' $window unit/test_window \
-    'if (window->covered_since == INT64_MAX || window->covered_since > now - rule->period_ms) {
-        return COVER_YOUNG;' 'if (window->covered_since == INT64_MAX) {
+    'if (window->covered_since > now - rule->period_ms) {
+        return COVER_YOUNG;' 'if (window->covered_since >= WINDOW_BROKEN) {
         return COVER_YOUNG;'
 mutant 'window: what has not been heard for max_gap is stale' $window unit/test_window \
     'now - window->good_at > rule->max_gap_ms) {
@@ -29,9 +29,11 @@ mutant 'window: a merge keeps the higher value' $window unit/test_window \
 mutant 'window: a sample is in force until the next' $window unit/test_window \
     'newest->end = at;' 'newest->end = window->last_at;'
 mutant 'window: a break ends coverage' $window unit/test_window \
-    'window->covered_since = INT64_MAX;
+    'window->covered_since = WINDOW_BROKEN;
 }' '(void)window;
 }'
+mutant 'window: what came before a break counts from its arrival' $window unit/test_window \
+    'window->covered_since == WINDOW_BROKEN ? now : at' 'at'
 
 # ---- fold: from the log to targets ----
 
@@ -58,7 +60,19 @@ mutant 'fold: a fallback never lowers' $fold unit/test_fold \
 mutant 'fold: ticks of a lower epoch are ignored' $fold unit/test_fold \
     'tick->epoch < fold->epoch ||' ''
 mutant 'fold: an epoch from the far future is ignored' $fold unit/test_fold \
-    '|| tick->epoch > id.ms + FOLD_EPOCH_AHEAD_MS' ''
+    'tick->epoch <= id.ms + FOLD_EPOCH_AHEAD_MS' 'id.ms <= FOLD_MS_MAX'
+mutant 'refold: another leader knows only what it read' services/estimator/refold.c unit/test_refold \
+    'if (fold_is_taken_over(refold->fold, refold->reader, id, message, &tick)) {' \
+    'if (fold_is_taken_over(refold->fold, refold->reader, id, message, &tick) && tick->epoch == 0) {'
+mutant 'refold: a log that begins in the middle says so' services/estimator/refold.c unit/test_refold \
+    '*out_whole || order <= 0' 'true'
+reader=common/bus_reader.c
+mutant 'reader: a replica is no server to read from' $reader integration/test_bus_reader \
+    '!dyn_str_is(bus_info_find(info, "role"), "master")' 'false'
+mutant 'reader: another history is another server' $reader integration/test_bus_reader \
+    '!dyn_str_is(bus_info_find(info, "master_replid"), reader->replid)' 'false'
+mutant 'reader: commands and streams are of one server' $reader integration/test_bus_reader \
+    '} else if (!server_is_shared(reader)) {' '} else if (false) {'
 mutant 'fold: a clock jump is a break' $fold unit/test_fold \
     'bool jumped = fold->drift_ms > FOLD_JUMP_MS || fold->drift_ms < -FOLD_JUMP_MS;' \
     'bool jumped = false;'

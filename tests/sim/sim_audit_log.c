@@ -4,10 +4,10 @@
  * leader's mark must stand behind every entry.
  *
  * Where Redis lost something, the fold begins anew with what is left, and is believed again once a
- * leader has taken the partition after that, and a whole window has passed. What was lost and was
- * not folded must be told (log_break, samples_lost).
+ * leader has taken the partition after that. What was lost and was not folded must be told
+ * (log_break, samples_lost).
  */
-#include "estimator/fold.h"
+#include "estimator/refold.h"
 #include "tests/sim/sim_audit_internal.h"
 
 #include <inttypes.h>
@@ -30,14 +30,12 @@ struct given {
 };
 
 struct part {
-    struct fold *fold;
+    char key[64]; /* of its log */
+    struct refold refold;
     struct given *given; /* a ring */
     size_t given_count;
     struct sim_server *server; /* whose log is folded */
     uint64_t epoch;            /* of the newest leader's first tick */
-    int64_t epoch_at;          /* true time of that */
-    int64_t epoch_log_ms;      /* and the log's */
-    bool followed;             /* there was a leader before */
     bool broken;               /* the log was cut, and no leader has taken it since */
     struct entry_id last;      /* of the log */
     int64_t last_at;
@@ -49,15 +47,8 @@ struct part {
     int64_t lost_at;          /* entries that nobody had folded went; 0: told, or none */
 };
 
-/* How an input was heard, by the log's time; 0: never. */
-struct voice {
-    int64_t good_ms; /* last */
-    int64_t back_ms; /* after a silence longer than what a new leader reads again */
-};
-
 static struct {
     struct part parts[DYN_PARTITIONS_MAX];
-    struct voice voices[DEMAND_INPUTS_MAX];
     struct pack_reader *reader;
     struct dyn_buf bytes;
     bool lost_told; /* some collector said that it dropped what nobody wants any more */
@@ -76,31 +67,36 @@ static void fold_gave(void *arg, const struct target *target, bool changed)
         target->rung, target->raise_only};
 }
 
-static void part_feed(struct part *part, struct entry_id id, struct dyn_str message)
+static bool part_at(void *arg, size_t index, struct entry_id *out_id, struct dyn_str *out_message)
+{
+    const struct part *part = arg;
+    struct bus_entry entry;
+    if (!sim_stream_at(part->server, part->key, index, &entry)) {
+        return false;
+    }
+    *out_id = entry.id;
+    *out_message = entry.message;
+    return true;
+}
+
+static void part_feed(struct part *part, size_t index)
 {
     struct fold_out out = {.target = fold_gave, .arg = part};
-    (void)fold_entry(part->fold, logs.reader, id, message, &out);
-    uint64_t epoch = fold_epoch(part->fold);
+    dyn_err err = refold_entry(&part->refold, index, &out);
+    DYN_ASSERT(err != DYN_NOTFOUND && err != DYN_NOMEM);
+    uint64_t epoch = fold_epoch(part->refold.fold);
     if (epoch != part->epoch) {
-        part->followed = part->followed || part->epoch != 0;
         part->epoch = epoch;
-        part->epoch_at = sim_now();
-        part->epoch_log_ms = (int64_t)id.ms;
-        part->broken = false;
-    }
-    /* Another leader restates the targets in another order. */
-    for (size_t i = 0; part->followed && i < fleet.apps_count; i++) {
-        if (fold_restate(part->fold, fleet.apps[i].controller->id, &out) != DYN_OK) {
-            continue;
-        }
+        part->broken = !part->refold.whole;
     }
 }
 
 static void part_begin(struct part *part, uint32_t partition)
 {
-    fold_free(part->fold);
-    part->fold = fold_new(fleet.config, partition);
-    DYN_ASSERT(part->fold != NULL);
+    const struct refold_log log = {part_at, part};
+    refold_fini(&part->refold);
+    dyn_err err = refold_init(&part->refold, fleet.config, partition, &log);
+    DYN_ASSERT(err == DYN_OK);
 }
 
 static bool estimator_lives(void)
@@ -117,16 +113,14 @@ static bool estimator_lives(void)
  * those estimators alone that live. */
 static void part_again(struct part *part, uint32_t partition)
 {
-    char key[64];
     struct bus_entry entry;
-    (void)snprintf(key, sizeof key, "dyn:{%" PRIu32 "}:values", partition);
     part_begin(part, partition);
     part->server = sim_server_primary();
     struct entry_id before = part->last_batch;
     part->last = (struct entry_id){0, 0};
     part->last_batch = (struct entry_id){0, 0};
-    for (size_t i = 0; sim_stream_at(part->server, key, i, &entry); i++) {
-        part_feed(part, entry.id, entry.message);
+    for (size_t i = 0; sim_stream_at(part->server, part->key, i, &entry); i++) {
+        part_feed(part, i);
         part->last = entry.id;
     }
     part->broken = true;
@@ -150,6 +144,7 @@ void audit_log_begin(void)
         struct part *part = &logs.parts[n];
         part->given = calloc(GIVEN_KEPT, sizeof *part->given);
         DYN_ASSERT(part->given != NULL);
+        (void)snprintf(part->key, sizeof part->key, "dyn:{%" PRIu32 "}:values", n);
         part->server = sim_server_primary();
         part_begin(part, n);
     }
@@ -158,7 +153,7 @@ void audit_log_begin(void)
 void audit_log_end(void)
 {
     for (uint32_t n = 0; n < fleet.partitions; n++) {
-        fold_free(logs.parts[n].fold);
+        refold_fini(&logs.parts[n].refold);
         free(logs.parts[n].given);
     }
     pack_reader_free(logs.reader);
@@ -166,14 +161,6 @@ void audit_log_end(void)
 }
 
 /* ---- values ---- */
-
-static void voice_heard(struct voice *voice, int64_t log_ms)
-{
-    if (voice->good_ms != 0 && log_ms - voice->good_ms > 2 * fleet.longest_window_ms) {
-        voice->back_ms = log_ms;
-    }
-    voice->good_ms = log_ms;
-}
 
 static void batch_taken(const struct sim_write *write)
 {
@@ -190,7 +177,6 @@ static void batch_taken(const struct sim_write *write)
             audit_broken("I3", "%s stores a series that no input has", write->name);
         } else if (samples[i].status == SAMPLE_GOOD) {
             audit.counts.samples++;
-            voice_heard(&logs.voices[input], (int64_t)write->id.ms);
             audit_demand_sample(input, sim_now() - samples[i].age_ms * SIM_MS, samples[i].value,
                                 write);
         }
@@ -213,37 +199,6 @@ static void values_added(struct part *part, const struct sim_write *write)
 }
 
 /* ---- targets ---- */
-
-/* The last value of an input that is silent for longer than two windows is known to the leader that
- * heard it, and to no later one: what it lets fall stays the same, since the input is not covered.
- */
-static bool app_was_silent(const struct fleet_app *app, int64_t log_ms)
-{
-    int64_t window_ms = 2 * fleet.longest_window_ms;
-    for (size_t i = app->first_input; i < app->first_input + app->inputs_count; i++) {
-        const struct voice *voice = &logs.voices[i];
-        bool silent = voice->good_ms != 0 && log_ms - voice->good_ms > window_ms;
-        bool young = voice->back_ms != 0 && log_ms < voice->back_ms + window_ms;
-        if (silent || young) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* After a new leader, or a cut, its fold knows no more than two windows, and ours another part. */
-static bool part_is_early(const struct part *part, const struct target *target)
-{
-    int64_t heard = fold_heard_since(part->fold, target->controller);
-    int64_t window_ms = 2 * fleet.longest_window_ms;
-    size_t app = fleet_app_of(target->controller);
-    if (part->followed && app != SIZE_MAX && app_was_silent(&fleet.apps[app], target->log_ms)) {
-        return true;
-    }
-    return part->broken || heard == INT64_MAX || sim_now() - part->epoch_at < window_ms * SIM_MS ||
-           target->log_ms < part->epoch_log_ms + window_ms ||
-           target->log_ms < heard + fleet.longest_window_ms;
-}
 
 /* What the log, folded again, gave there; the same, if it is among what one entry gave: a batch may
  * raise a target twice. NULL: nothing. */
@@ -274,7 +229,7 @@ static void target_added(struct part *part, const struct sim_write *write,
         audit.counts.targets_equal++;
         return;
     }
-    if (part_is_early(part, target)) {
+    if (part->broken) {
         audit.counts.targets_unjudged++;
         return;
     }
@@ -325,7 +280,7 @@ void audit_log_write(const struct sim_write *write)
         if (part->server != write->server) {
             part_again(part, (uint32_t)values); /* the entry is there already */
         } else {
-            part_feed(part, write->id, write->value);
+            part_feed(part, sim_stream_count(part->server, part->key) - 1);
         }
         values_added(part, write);
     } else if (write->kind == SIM_WRITE_ADD && targets >= 0) {
@@ -359,14 +314,12 @@ void audit_log_event(const struct event *event)
 /* A restart with less than there was shows in the log's end alone. */
 static void part_look(struct part *part, uint32_t partition)
 {
-    char key[64];
     struct bus_entry entry;
-    (void)snprintf(key, sizeof key, "dyn:{%" PRIu32 "}:values", partition);
     struct sim_server *primary = sim_server_primary();
-    size_t count = sim_stream_count(primary, key);
-    bool gone =
-        part->last.ms != 0 && (count == 0 || !sim_stream_at(primary, key, count - 1, &entry) ||
-                               entry_id_compare(entry.id, part->last) < 0);
+    size_t count = sim_stream_count(primary, part->key);
+    bool gone = part->last.ms != 0 &&
+                (count == 0 || !sim_stream_at(primary, part->key, count - 1, &entry) ||
+                 entry_id_compare(entry.id, part->last) < 0);
     if (part->server != primary || gone) {
         part_again(part, partition);
     }

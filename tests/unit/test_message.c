@@ -46,6 +46,7 @@ static const struct tick tick = {
     .elapsed_ms = 1001,
     .config = CONFIG,
     .breaks = BREAK_REDIS,
+    .from = {(uint64_t)T - 600000, 2},
     .pins_count = 1,
     .pins = {{.controller = C, .rung = 12, .until_ms = INT64_MAX}},
 };
