@@ -1,8 +1,9 @@
 /*
- * How long it takes at default settings from the death of who leads to the first good write of who
- * follows: kill -9, a demand that rises in the same moment, and Heroku's record.
+ * How long it takes at default settings from the death of who leads to the first good deed of who
+ * follows: kill -9, something to do in the same moment, and the record of who sees it done.
  */
 #include "chaos.h"
+#include "hook.h"
 #include "verdict.h"
 
 #include <check.h>
@@ -16,21 +17,45 @@
 #define WAIT_MS 60000
 #define NEVER_MS 600000
 #define LATE_MS 5000
+#define CURSOR_MS 1000 /* until the cursor of a delivery is written for certain */
+#define EVENT_MS 1000  /* between events while nobody delivers */
 #define LEVEL_STEP 10
 #define LEVEL_MAX 900 /* then it begins below again */
 
 static const struct scene_times times = {
     .interval = 500, .window = 30000, .max_gap = 5000, .cooldown = 1000};
 
-/* What is promised at default settings. */
-static const int promised_ms[FLEET_PARTS] = {
-    [FLEET_COLLECTOR] = 8000, [FLEET_ESTIMATOR] = 12000, [FLEET_ACTUATOR] = 25000};
-
 struct failover {
     struct scene scene;
+    struct hook hook;
     int level;
     int64_t took_ms[FLEET_PARTS][CHAOS_TIMES_MAX];
 };
+
+/* How it is measured of one part. */
+struct measure {
+    int promised_ms; /* at default settings */
+
+    /** Let the leader do what it does, so that it is known who leads. */
+    void (*before)(struct failover *failover);
+
+    /** The copy that is to die. */
+    unsigned (*leader)(struct failover *failover, int time);
+
+    /** It is dead. Give who follows something to do; when that was done, by the wall clock. */
+    int64_t (*after)(struct failover *failover, int64_t died_ms);
+};
+
+/* Let some time pass, unless it has been a minute. */
+static void await_pass(struct scene *scene, int64_t since_ms, const char *who, const char *what)
+{
+    if (fleet_now_ms() > since_ms + WAIT_MS) {
+        scene_fail(scene, "%s: %s for a minute", who, what);
+    }
+    scene_pass(scene, STEP_MS);
+}
+
+/* ---- who leads ---- */
 
 static unsigned copy_named(const struct scene *scene, enum fleet_part part, const char *text,
                            size_t len)
@@ -45,23 +70,38 @@ static unsigned copy_named(const struct scene *scene, enum fleet_part part, cons
     return 0;
 }
 
-/* The owner of the lease of app-0's partition: the instance, '-', and 16 hex digits. */
-static unsigned estimator_leading(struct scene *scene)
+/* The owner of a lease: the instance, '-', and hex digits. */
+static unsigned copy_holding(const struct scene *scene, enum fleet_part part, const char *key)
 {
-    char key[64];
-    (void)snprintf(key, sizeof key, "dyn:{%" PRIu32 "}:lease",
-                   judge_app(scene->fleet, scene_app(0))->partition);
     const char *owner =
         support_redis_call(fleet_redis(scene->fleet), "HGET", key, "owner", (char *)NULL);
     const char *end = strrchr(owner, '-');
-    ck_assert_msg(end != NULL, "the lease's owner is %s", owner);
-    return copy_named(scene, FLEET_ESTIMATOR, owner, (size_t)(end - owner));
+    ck_assert_msg(end != NULL, "the owner of %s is %s", key, owner);
+    return copy_named(scene, part, owner, (size_t)(end - owner));
+}
+
+/* Inputs are shared out. One that had none is not missed, and that time says nothing. */
+static unsigned collector_leader(struct failover *failover, int time)
+{
+    return (unsigned)time % failover->scene.copies;
+}
+
+/* Of app-0's partition. */
+static unsigned estimator_leader(struct failover *failover, int time)
+{
+    char key[64];
+    (void)time;
+    (void)snprintf(key, sizeof key, "dyn:{%" PRIu32 "}:lease",
+                   judge_app(failover->scene.fleet, scene_app(0))->partition);
+    return copy_holding(&failover->scene, FLEET_ESTIMATOR, key);
 }
 
 /* Whose request changed app-0 last. */
-static unsigned actuator_leading(struct scene *scene)
+static unsigned actuator_leader(struct failover *failover, int time)
 {
+    const struct scene *scene = &failover->scene;
     unsigned copy = 0;
+    (void)time;
     bool found = false;
     json_t *answer = heroku_control(fleet_heroku(scene->fleet), "GET", "/requests?since=0", NULL);
     const json_t *requests = json_object_get(answer, "requests");
@@ -81,6 +121,14 @@ static unsigned actuator_leading(struct scene *scene)
     return copy;
 }
 
+static unsigned reporter_leader(struct failover *failover, int time)
+{
+    (void)time;
+    return copy_holding(&failover->scene, FLEET_REPORTER, HOOK_LEASE);
+}
+
+/* ---- what it does ---- */
+
 static void rise(struct failover *failover)
 {
     failover->level += LEVEL_STEP;
@@ -91,13 +139,10 @@ static void rise(struct failover *failover)
 static int64_t rise_await(struct failover *failover)
 {
     struct scene *scene = &failover->scene;
-    int64_t until_ms = fleet_now_ms() + WAIT_MS;
+    int64_t since_ms = fleet_now_ms();
     int64_t at_ms = 0;
     while (fleet_quantity(scene->fleet, scene_app(0)) != scene_asked(failover->level)) {
-        if (fleet_now_ms() > until_ms) {
-            scene_fail(scene, "nothing was written for a minute");
-        }
-        scene_pass(scene, STEP_MS);
+        await_pass(scene, since_ms, scene_app(0), "nothing was written");
     }
     struct fleet_changes changes = fleet_changes(scene->fleet, scene_app(0), SCENE_FIRST);
     at_ms = changes.changes[changes.count - 1].at_ms;
@@ -105,52 +150,97 @@ static int64_t rise_await(struct failover *failover)
     return at_ms;
 }
 
-/* Of the inputs that fell silent with the collector, the last one to be asked again. */
-static int64_t polls_await(struct scene *scene, int64_t died_ms)
+static void rise_before(struct failover *failover)
 {
-    int64_t longest_ms = 0;
-    for (unsigned app = 0; app < SCENE_APPS; app++) {
-        int64_t first_ms = 0;
-        while (first_ms == 0) {
-            size_t count = 0;
-            struct source_served *served = source_record(&count);
-            for (size_t i = 0; i < count && first_ms == 0; i++) {
-                first_ms =
-                    served[i].source == app && served[i].at_ms > died_ms ? served[i].at_ms : 0;
-            }
-            free(served);
-            if (fleet_now_ms() > died_ms + WAIT_MS) {
-                scene_fail(scene, "%s: nobody asked its input for a minute", scene_app(app));
-            }
-            scene_pass(scene, STEP_MS);
-        }
-        longest_ms = first_ms - died_ms > longest_ms ? first_ms - died_ms : longest_ms;
-    }
-    return longest_ms;
-}
-
-static int64_t failover_once(struct failover *failover, enum fleet_part part, int time)
-{
-    struct scene *scene = &failover->scene;
-    unsigned copy = (unsigned)time % scene->copies;
     if (failover->level > LEVEL_MAX) {
         failover->level = 0;
     }
     rise(failover);
     (void)rise_await(failover);
-    if (part != FLEET_COLLECTOR) {
-        copy = part == FLEET_ESTIMATOR ? estimator_leading(scene) : actuator_leading(scene);
+}
+
+static int64_t rise_after(struct failover *failover, int64_t died_ms)
+{
+    (void)died_ms;
+    rise(failover);
+    return rise_await(failover);
+}
+
+/* When an app's input was asked first after that; 0: not yet. */
+static int64_t poll_first(unsigned app, int64_t after_ms)
+{
+    int64_t first_ms = 0;
+    size_t count = 0;
+    struct source_served *served = source_record(&count);
+    for (size_t i = 0; i < count && first_ms == 0; i++) {
+        first_ms = served[i].source == app && served[i].at_ms > after_ms ? served[i].at_ms : 0;
     }
+    free(served);
+    return first_ms;
+}
+
+/* Of the inputs that fell silent with the collector, the last one to be asked again. */
+static int64_t polls_after(struct failover *failover, int64_t died_ms)
+{
+    int64_t last_ms = 0;
+    for (unsigned app = 0; app < SCENE_APPS; app++) {
+        int64_t first_ms = 0;
+        while ((first_ms = poll_first(app, died_ms)) == 0) {
+            await_pass(&failover->scene, died_ms, scene_app(app), "nobody asked its input");
+        }
+        last_ms = first_ms > last_ms ? first_ms : last_ms;
+    }
+    return last_ms;
+}
+
+/* All is told; and the death comes while one more is, or is about to be. */
+static void told_before(struct failover *failover)
+{
+    struct scene *scene = &failover->scene;
+    int64_t since_ms = fleet_now_ms();
+    size_t number = hook_raise(&failover->hook, scene, false);
+    while (hook_times(&failover->hook, number) == 0) {
+        await_pass(scene, since_ms, "webhook", "nothing was delivered");
+    }
+    scene_pass(scene, CURSOR_MS);
+    (void)hook_raise(&failover->hook, scene, true);
+}
+
+/* When it was seen that the first event after the death came; others go on to happen. */
+static int64_t told_after(struct failover *failover, int64_t died_ms)
+{
+    struct scene *scene = &failover->scene;
+    int64_t next_ms = died_ms + EVENT_MS;
+    size_t number = hook_raise(&failover->hook, scene, false);
+    while (hook_times(&failover->hook, number) == 0) {
+        if (fleet_now_ms() >= next_ms) {
+            (void)hook_raise(&failover->hook, scene, false);
+            next_ms += EVENT_MS;
+        }
+        await_pass(scene, died_ms, "webhook", "nothing was delivered");
+    }
+    return fleet_now_ms();
+}
+
+/* ---- all of them ---- */
+
+static const struct measure measures[FLEET_PARTS] = {
+    [FLEET_COLLECTOR] = {8000, rise_before, collector_leader, polls_after},
+    [FLEET_ESTIMATOR] = {12000, rise_before, estimator_leader, rise_after},
+    [FLEET_ACTUATOR] = {25000, rise_before, actuator_leader, rise_after},
+    [FLEET_REPORTER] = {10000, told_before, reporter_leader, told_after},
+};
+
+static int64_t failover_once(struct failover *failover, enum fleet_part part, int time)
+{
+    const struct measure *measure = &measures[part];
+    struct scene *scene = &failover->scene;
+    measure->before(failover);
+    unsigned copy = measure->leader(failover, time);
     scene_tell(scene, "kill -9 %s", fleet_instance(scene->fleet, part, copy));
     int64_t died_ms = fleet_now_ms();
     ck_assert(scene_kill(scene, part, copy, NEVER_MS));
-    int64_t took_ms = 0;
-    if (part == FLEET_COLLECTOR) {
-        took_ms = polls_await(scene, died_ms);
-    } else {
-        rise(failover);
-        took_ms = rise_await(failover) - died_ms;
-    }
+    int64_t took_ms = measure->after(failover, died_ms) - died_ms;
     scene_tell(scene, "%" PRId64 " ms", took_ms);
     scene->programs[part][copy].restart_ms = fleet_now_ms();
     scene_pass(scene, STEP_MS);
@@ -170,37 +260,56 @@ static bool part_tell(struct failover *failover, enum fleet_part part, int count
 {
     int64_t *took_ms = failover->took_ms[part];
     qsort(took_ms, (size_t)count, sizeof *took_ms, ms_compare);
-    bool kept = took_ms[count - 1] <= promised_ms[part];
+    int promised_ms = measures[part].promised_ms;
+    bool kept = took_ms[count - 1] <= promised_ms;
     printf(
         "%-10s %2d deaths: %6.1f s at least, %6.1f s median, %6.1f s at most; promised %4.1f s%s\n",
         fleet_part_name(part), count, (double)took_ms[0] / 1000, (double)took_ms[count / 2] / 1000,
-        (double)took_ms[count - 1] / 1000, promised_ms[part] / 1e3, kept ? "" : "   TOO LATE");
+        (double)took_ms[count - 1] / 1000, promised_ms / 1e3, kept ? "" : "   TOO LATE");
     return kept;
+}
+
+static void told_tell(struct failover *failover)
+{
+    struct hook_tally tally = hook_judge(&failover->hook, &failover->scene);
+    printf(
+        "webhook    %zu errors raised and none lost; %zu deliveries, %zu of them once more of what "
+        "a death met under way\n",
+        failover->hook.raised, tally.deliveries, tally.repeated);
+}
+
+static void failover_start(struct failover *failover, const char *folder)
+{
+    char path[512];
+    *failover = (struct failover){.level = SCENE_FIRST * SCENE_PER_RESOURCE};
+    (void)snprintf(path, sizeof path, "%s/story", folder);
+    failover->scene.story = fopen(path, "we");
+    ck_assert_ptr_nonnull(failover->scene.story);
+    hook_start(&failover->hook);
+    failover->scene.sinks = failover->hook.sinks;
+    scene_start(&failover->scene, &times, 2, folder);
+    scene_pass(&failover->scene, SETTLE_MS);
 }
 
 void failover_run(const struct chaos_options *options, const char *folder)
 {
     static struct failover failover;
-    char path[512];
     bool kept = true;
     struct verdict verdict = {0};
-    failover = (struct failover){.level = SCENE_FIRST * SCENE_PER_RESOURCE};
-    (void)snprintf(path, sizeof path, "%s/story", folder);
-    failover.scene.story = fopen(path, "we");
-    ck_assert_ptr_nonnull(failover.scene.story);
-    scene_start(&failover.scene, &times, 2, folder);
-    scene_pass(&failover.scene, SETTLE_MS);
+    failover_start(&failover, folder);
     for (int time = 0; time < options->times; time++) {
-        for (enum fleet_part part = FLEET_COLLECTOR; part <= FLEET_ACTUATOR; part++) {
+        for (enum fleet_part part = 0; part < FLEET_PARTS; part++) {
             failover.took_ms[part][time] = failover_once(&failover, part, time);
         }
     }
-    for (enum fleet_part part = FLEET_COLLECTOR; part <= FLEET_ACTUATOR; part++) {
+    for (enum fleet_part part = 0; part < FLEET_PARTS; part++) {
         kept &= part_tell(&failover, part, options->times);
     }
+    told_tell(&failover);
     verdict_falls(&failover.scene, LATE_MS, &verdict);
     verdict_writers(&failover.scene);
     scene_end(&failover.scene);
+    hook_end(&failover.hook);
     (void)fclose(failover.scene.story);
     ck_assert_msg(kept, "it took longer than promised");
 }

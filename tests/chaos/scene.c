@@ -132,9 +132,11 @@ static void scene_configure(struct scene *scene)
                     "defaults: {interval: %g, hysteresis_period: %g, max_gap: %g, doubt_zero: 0, "
                     "scale_down_cooldown: %g, max_step_down: 100, min_resource: 1, "
                     "report_interval: 1}\n"
+                    "%s"
                     "apps:\n%s",
                     times->interval / 1e3, times->window / 1e3, times->max_gap / 1e3,
-                    times->cooldown / 1e3, dyn_buf_text(&apps));
+                    times->cooldown / 1e3, scene->sinks != NULL ? scene->sinks : "",
+                    dyn_buf_text(&apps));
     dyn_buf_fini(&apps);
 }
 

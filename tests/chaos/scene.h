@@ -53,6 +53,7 @@ struct scene_program {
 struct scene {
     struct fleet *fleet;
     struct scene_times times;
+    const char *sinks; /* sections of the configuration, as text; NULL: as built */
     unsigned copies;
     int64_t began_ms; /* wall clock */
     struct demand demand[SCENE_APPS];
