@@ -5,14 +5,20 @@
  *   TORTURE=KIND:N:ever   the N-th and every later one fail
  *   TORTURE_COUNT=FILE    at the end, the number of calls of each kind is written there
  *
+ * Only the first calls of a place count, TORTURE_REPEATS of them (2; 0: all). A place is the stack
+ * of a call: a document of a hundred values is read in one place, and the third timer of a loop
+ * fails as the second one does.
+ *
  * KIND is alloc (ours, jansson's and curl's; libuv ends the process by abort() when it has no
  * memory, so it is spared), hiredis, curl or write.
  */
 #define CURL_DISABLE_TYPECHECK
 #include <curl/curl.h>
 #include <errno.h>
+#include <execinfo.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -36,8 +42,51 @@ static enum kind wanted = KINDS;
 static unsigned long wanted_at;
 static bool for_good;
 
+/* ---- which calls count ---- */
+
+#define FRAMES_MAX 24
+#define PLACES_MAX 16384 /* a power of 2, and more than there are */
+
+static struct place {
+    uint64_t hash;
+    unsigned calls;
+} places[PLACES_MAX];
+static pthread_mutex_t places_lock = PTHREAD_MUTEX_INITIALIZER;
+static unsigned repeats = 2;
+
+static struct place *place_of(uint64_t hash)
+{
+    size_t at = hash % PLACES_MAX;
+    while (places[at].hash != 0 && places[at].hash != hash) {
+        at = (at + 1) % PLACES_MAX;
+    }
+    places[at].hash = hash;
+    return &places[at];
+}
+
+static bool call_counts(enum kind kind)
+{
+    void *frames[FRAMES_MAX];
+    uint64_t hash = (uint64_t)kind + 1;
+    if (repeats == 0) {
+        return true;
+    }
+    int count = backtrace(frames, FRAMES_MAX);
+    for (int i = 0; i < count; i++) {
+        hash = (hash ^ (uintptr_t)frames[i]) * UINT64_C(0x9E3779B97F4A7C15);
+        hash ^= hash >> 32;
+    }
+    pthread_mutex_lock(&places_lock);
+    unsigned calls = ++place_of(hash | 1)->calls;
+    pthread_mutex_unlock(&places_lock);
+    return calls <= repeats;
+}
+
 static bool fails(enum kind kind)
 {
+    if (!call_counts(kind)) {
+        return kind == wanted && for_good && atomic_load(&counts[kind]) >= wanted_at;
+    }
     unsigned long number = atomic_fetch_add(&counts[kind], 1) + 1;
     return kind == wanted && (for_good ? number >= wanted_at : number == wanted_at);
 }
@@ -242,6 +291,8 @@ static __attribute__((constructor)) void begin(void)
     char kind[16] = "";
     char how[8] = "";
     const char *said = getenv("TORTURE");
+    const char *often = getenv("TORTURE_REPEATS");
+    repeats = often != NULL ? (unsigned)strtoul(often, NULL, 10) : repeats;
     if (said != NULL && sscanf(said, "%15[a-z]:%lu:%7[a-z]", kind, &wanted_at, how) == 3) {
         for (int i = 0; i < KINDS; i++) {
             wanted = strcmp(kind, names[i]) == 0 ? (enum kind)i : wanted;
