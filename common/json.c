@@ -1,6 +1,7 @@
 #include "common/json.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 enum {
     KEY_MAX = 256
@@ -28,6 +29,29 @@ static bool depth_is_fine(struct dyn_str text)
     return true;
 }
 
+/* jansson does not look whether its buffer of a number or a string could grow (its issue 362): a
+ * number loses a digit, and is another one; of a string without its end it writes on beyond its
+ * memory. So it never hears that there is none. */
+static void *parse_alloc(size_t size)
+{
+    void *ptr = malloc(size);
+    if (ptr == NULL) {
+        dyn_out_of_memory("JSON");
+    }
+    return ptr;
+}
+
+static json_t *document_load(struct dyn_str text, size_t flags, json_error_t *found)
+{
+    json_malloc_t alloc_before = NULL;
+    json_free_t free_before = NULL;
+    json_get_alloc_funcs(&alloc_before, &free_before);
+    json_set_alloc_funcs(parse_alloc, free);
+    json_t *root = json_loadb(text.ptr, text.len, flags, found);
+    json_set_alloc_funcs(alloc_before, free_before);
+    return root;
+}
+
 json_t *dyn_json_parse(struct dyn_str text, struct dyn_error *error)
 {
     if (text.len == 0) {
@@ -40,9 +64,9 @@ json_t *dyn_json_parse(struct dyn_str text, struct dyn_error *error)
     }
     const size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY;
     json_error_t found;
-    json_t *root = json_loadb(text.ptr, text.len, flags, &found);
+    json_t *root = document_load(text, flags, &found);
     if (root == NULL && json_error_code(&found) == json_error_numeric_overflow) {
-        root = json_loadb(text.ptr, text.len, flags | JSON_DECODE_INT_AS_REAL, &found);
+        root = document_load(text, flags | JSON_DECODE_INT_AS_REAL, &found);
     }
     if (root != NULL) {
         return root;

@@ -14,7 +14,8 @@
 /**
  * Parse a whole document: bounded depth, no trailing bytes, no duplicate keys. Where an integer is
  * beyond int64, all numbers of the document become reals. NULL, and words in `error` (never bytes
- * of the document), when it is not JSON. The caller owns the result (json_decref).
+ * of the document), when it is not JSON. The caller owns the result (json_decref). Without memory
+ * for it the process ends. The loop thread only: jansson's allocator is everybody's.
  */
 json_t *dyn_json_parse(struct dyn_str text, struct dyn_error *error);
 
