@@ -182,7 +182,9 @@ void window_add(struct window *window, const struct window_rule *rule, int64_t a
                 double value)
 {
     DYN_ASSERT(at <= now);
-    if (at >= window->last_at) {
+    /* What is late may be but a part of what was: it ends nothing that is higher. */
+    bool ends = now - at <= rule->interval_ms || !(value < window_value(window));
+    if (ends && at >= window->last_at) {
         window_append(window, at, now - rule->period_ms, value);
     } else {
         window_insert_late(window, value);

@@ -9,6 +9,9 @@
  * A late sample (older than the newest one) was in force until the newest one, as far as anybody
  * can still know: it counts for the maximum until it leaves the window, and is never the value.
  *
+ * A sample older than an interval when it was folded may be but a part of what was (a log drain's
+ * "at least"): where it is lower than the value in force it ends nothing, and leaves no trace.
+ *
  * Coverage: `good_at` is the newest sample that came in time (not older than an interval when it
  * was folded), `covered_since` the first such sample of the present run without a gap larger than
  * max_gap.

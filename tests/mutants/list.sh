@@ -24,6 +24,8 @@ mutant 'window: late samples do not cover' $window unit/test_window \
 mutant 'window: late samples count for the maximum' $window unit/test_window \
     'window_insert_late(window, value);
 ' ''
+mutant 'window: what is late and lower ends nothing' $window unit/test_window \
+    'now - at <= rule->interval_ms || !(value < window_value(window))' 'true'
 mutant 'window: a merge keeps the higher value' $window unit/test_window \
     'window_slot(window, 1)->value = window_at(window, 0)->value;' ''
 mutant 'window: a sample is in force until the next' $window unit/test_window \

@@ -79,6 +79,37 @@ START_TEST(a_late_value_below_the_newest_changes_nothing)
 }
 END_TEST
 
+/* As a log drain tells what it knows at least: with an age above the interval. */
+static void add_at_least(int64_t now_s, double value)
+{
+    window_add(&window, &minute, now_s * 1000 - minute.interval_ms - 1, now_s * 1000, value);
+}
+
+START_TEST(what_is_late_and_lower_ends_nothing)
+{
+    add(1000, 900);
+    add_at_least(1120, 50);
+    ck_assert_double_eq(window_value(&window), 900);
+    ck_assert_int_eq(window_max_until(&window), INT64_MAX);
+    ck_assert_double_eq(max_at(1400), 900);
+    add(1180, 300);
+    ck_assert_double_eq(max_at(1479), 900);
+    ck_assert_double_eq(max_at(1480), 300);
+}
+END_TEST
+
+START_TEST(what_is_late_and_higher_is_in_force_until_the_next_in_time)
+{
+    add(1000, 50);
+    add_at_least(1120, 900);
+    add_at_least(1180, 70);
+    ck_assert_double_eq(window_value(&window), 900);
+    add(1240, 40);
+    ck_assert_double_eq(max_at(1539), 900);
+    ck_assert_double_eq(max_at(1540), 40);
+}
+END_TEST
+
 START_TEST(coverage_needs_a_whole_period_of_good_samples)
 {
     for (int64_t t = 1000; t < 1300; t += 60) {
@@ -247,16 +278,33 @@ struct force {
 static struct force forces[FORCES];
 static size_t forces_count;
 
-static void oracle_add(int64_t at, int64_t last_at, double value)
+static int64_t oracle_last_at;
+
+static struct force *oracle_newest(void)
 {
-    if (at >= last_at) {
-        for (size_t i = 0; i < forces_count; i++) {
-            forces[i].end = forces[i].end == INT64_MAX ? at : forces[i].end;
+    for (size_t i = 0; i < forces_count; i++) {
+        if (forces[i].end == INT64_MAX) {
+            return &forces[i];
         }
-        forces[forces_count++] = (struct force){INT64_MAX, value};
-    } else {
-        forces[forces_count++] = (struct force){last_at, value};
     }
+    return NULL;
+}
+
+static void oracle_add(int64_t at, int64_t now, double value)
+{
+    struct force *newest = oracle_newest();
+    if (at < oracle_last_at) {
+        forces[forces_count++] = (struct force){oracle_last_at, value};
+        return;
+    }
+    if (newest != NULL && now - at > minute.interval_ms && value < newest->value) {
+        return;
+    }
+    if (newest != NULL) {
+        newest->end = at;
+    }
+    forces[forces_count++] = (struct force){INT64_MAX, value};
+    oracle_last_at = at;
 }
 
 static double oracle_max(int64_t from)
@@ -292,7 +340,7 @@ static double hostile_value(void)
 static void walk(uint64_t samples, int64_t step_max)
 {
     int64_t now = 1000000;
-    int64_t last_at = INT64_MIN;
+    oracle_last_at = INT64_MIN;
     forces_count = 0;
     for (uint64_t i = 0; i < samples; i++) {
         uint64_t r = next_random();
@@ -301,8 +349,7 @@ static void walk(uint64_t samples, int64_t step_max)
         int64_t age = r % 5 == 0 ? (int64_t)((r >> 20) % 400000) : 0;
         double value = hostile_value();
         window_add(&window, &minute, now - age, now, value);
-        oracle_add(now - age, last_at, value);
-        last_at = now - age > last_at ? now - age : last_at;
+        oracle_add(now - age, now, value);
         int64_t ask = now + (int64_t)((r >> 32) % 1000);
         window_expire(&window, &minute, ask);
         double want = oracle_max(ask - minute.period_ms);
@@ -360,6 +407,8 @@ int main(void)
     tcase_add_test(tests, a_value_stays_in_force_until_the_next_one);
     tcase_add_test(tests, a_late_value_counts_for_the_maximum_and_is_never_the_value);
     tcase_add_test(tests, a_late_value_below_the_newest_changes_nothing);
+    tcase_add_test(tests, what_is_late_and_lower_ends_nothing);
+    tcase_add_test(tests, what_is_late_and_higher_is_in_force_until_the_next_in_time);
     tcase_add_test(tests, coverage_needs_a_whole_period_of_good_samples);
     tcase_add_test(tests, a_gap_larger_than_max_gap_begins_coverage_anew);
     tcase_add_test(tests, samples_older_than_an_interval_do_not_cover);
