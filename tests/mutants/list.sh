@@ -59,9 +59,9 @@ mutant 'fold: the highest input decides' $fold unit/test_fold \
     'decision.estimate = estimate;'
 mutant 'fold: a fallback never lowers' $fold unit/test_fold \
     'cover == COVER_FALLBACK && input->config->fallback > estimate' 'cover == COVER_FALLBACK'
-mutant 'fold: ticks of a lower epoch are ignored' $fold unit/test_fold \
+mutant 'fold: ticks of a lower epoch are ignored' $fold unit/test_fold_leaders \
     'tick->epoch < fold->epoch ||' ''
-mutant 'fold: an epoch from the far future is ignored' $fold unit/test_fold \
+mutant 'fold: an epoch from the far future is ignored' $fold unit/test_fold_leaders \
     'tick->epoch <= id.ms + FOLD_EPOCH_AHEAD_MS' 'id.ms <= FOLD_MS_MAX'
 mutant 'refold: another leader knows only what it read' services/estimator/refold.c unit/test_refold \
     'if (fold_is_taken_over(refold->fold, refold->reader, id, message, &tick)) {' \
@@ -84,7 +84,7 @@ mutant 'fold: missing batches are counted' $fold unit/test_fold \
     'uint64_t missing = batch->seq - member->seq - 1;' 'uint64_t missing = 0;'
 mutant 'fold: a pin ends' $fold unit/test_fold \
     'pin->until_ms > now && ' ''
-mutant 'fold: a new epoch restates all' $fold unit/test_fold \
+mutant 'fold: a new epoch restates all' $fold unit/test_fold_leaders \
     'fold->plan.controllers[c].given.exists = false;' '(void)c;'
 
 # ---- estimator: who leads ----

@@ -1,182 +1,6 @@
-#include "estimator/fold.h"
+#include "tests/unit/support_fold.h"
 
-#include <check.h>
 #include <math.h>
-
-/* Two apps in one partition: shop with two inputs, blog with one. Times in the tests are seconds.
- */
-#define SERIES_USERS 11
-#define SERIES_RPM 22
-#define SERIES_BLOG 33
-#define SHOP 1001
-#define BLOG 1002
-
-static struct config_input shop_inputs[2];
-static struct config_input blog_inputs[1];
-static struct config_controller shop_controller;
-static struct config_controller blog_controller;
-static struct config_app apps[2];
-static struct config config;
-
-static struct fold *fold;
-static uint64_t epoch;
-static int64_t ticked_at;
-
-static struct {
-    size_t count;
-    struct target last;
-    bool changed;
-} shop_got, blog_got;
-static size_t keyframes;
-static size_t reports;
-static struct report shop_report;
-static char events[4096];
-
-static struct config_input input_of(const char *name, uint64_t series)
-{
-    return (struct config_input){.name = name,
-                                 .interval_ms = 60000,
-                                 .hysteresis_period_ms = 300000,
-                                 .max_gap_ms = 180000,
-                                 .doubt_zero_ms = 300000,
-                                 .per_resource = 100,
-                                 .series = series};
-}
-
-static void make_config(void)
-{
-    shop_inputs[0] = input_of("users", SERIES_USERS);
-    shop_inputs[1] = input_of("rpm", SERIES_RPM);
-    blog_inputs[0] = input_of("users", SERIES_BLOG);
-    shop_controller = (struct config_controller){.name = "dynos",
-                                                 .id = SHOP,
-                                                 .min_resource = 2,
-                                                 .max_resource = 20,
-                                                 .inputs = shop_inputs,
-                                                 .inputs_count = 2};
-    blog_controller = (struct config_controller){.name = "dynos",
-                                                 .id = BLOG,
-                                                 .min_resource = 2,
-                                                 .max_resource = 20,
-                                                 .inputs = blog_inputs,
-                                                 .inputs_count = 1};
-    apps[0] = (struct config_app){.name = "shop",
-                                  .interval_ms = 5000,
-                                  .controllers = &shop_controller,
-                                  .controllers_count = 1};
-    apps[1] = (struct config_app){.name = "blog",
-                                  .interval_ms = 5000,
-                                  .controllers = &blog_controller,
-                                  .controllers_count = 1};
-    config = (struct config){.apps = apps, .apps_count = 2, .hash = 77};
-}
-
-static void take_target(void *arg, const struct target *target, bool changed)
-{
-    (void)arg;
-    keyframes += !changed;
-    if (target->controller == SHOP) {
-        shop_got.count += changed;
-        shop_got.last = *target;
-        shop_got.changed = changed;
-    } else {
-        blog_got.count += changed;
-        blog_got.last = *target;
-        blog_got.changed = changed;
-    }
-}
-
-static void take_report(void *arg, const struct report *report)
-{
-    (void)arg;
-    reports++;
-    if (report->controller == SHOP) {
-        shop_report = *report;
-    }
-}
-
-static void take_event(void *arg, const struct event *event)
-{
-    (void)arg;
-    size_t len = strlen(events);
-    snprintf(events + len, sizeof(events) - len, "%.*s %.*s %s\n", DYN_STR_ARG(event->code),
-             DYN_STR_ARG(event->input),
-             event->state == EVENT_RAISED ? "raised"
-             : event->state == EVENT_OVER ? "over"
-                                          : "once");
-}
-
-static const struct fold_out out = {take_target, take_report, take_event, NULL};
-
-static void setup(void)
-{
-    make_config();
-    fold = fold_new(&config, 0);
-    ck_assert_ptr_nonnull(fold);
-    epoch = 1;
-    ticked_at = -1;
-    memset(&shop_got, 0, sizeof(shop_got));
-    memset(&blog_got, 0, sizeof(blog_got));
-    keyframes = 0;
-    reports = 0;
-    events[0] = 0;
-}
-
-static void teardown(void)
-{
-    fold_free(fold);
-}
-
-static uint64_t batch_seq;
-
-static void send_at(int64_t now_ms, uint64_t series, int64_t age_ms, enum sample_status status,
-                    double value)
-{
-    struct sample sample = {.series = series,
-                            .age_ms = age_ms,
-                            .status = status,
-                            .value = value,
-                            .reason = status == SAMPLE_GOOD ? DYN_STR("") : DYN_STR("HTTP 500")};
-    struct batch batch = {.member = DYN_STR("c1"), .seq = ++batch_seq, .count = 1};
-    fold_batch(fold, (struct entry_id){(uint64_t)now_ms, 0}, &batch, &sample, &out);
-}
-
-static void say(int64_t now_s, uint64_t series, double value)
-{
-    send_at(now_s * 1000, series, 0, SAMPLE_GOOD, value);
-}
-
-static void say_failure(int64_t now_s, uint64_t series)
-{
-    send_at(now_s * 1000, series, 0, SAMPLE_ERROR, 0);
-}
-
-static void tick_with(int64_t now_ms, struct tick tick)
-{
-    tick.epoch = tick.epoch != 0 ? tick.epoch : epoch;
-    tick.config = tick.config != 0 ? tick.config : 77;
-    fold_tick(fold, (struct entry_id){(uint64_t)now_ms, 1}, &tick, &out);
-    ticked_at = now_ms;
-}
-
-static void tick(int64_t now_s)
-{
-    int64_t elapsed = ticked_at < 0 ? 0 : now_s * 1000 - ticked_at;
-    tick_with(now_s * 1000, (struct tick){.elapsed_ms = elapsed});
-}
-
-/* Both of shop's inputs and blog's say the same value each minute, with a tick each second. */
-static void run(int64_t from_s, int64_t to_s, double value)
-{
-    for (int64_t t = from_s; t < to_s; t++) {
-        if (t % 60 == 0) {
-            say(t, SERIES_USERS, value);
-            say(t, SERIES_RPM, value);
-            say(t, SERIES_BLOG, value);
-        }
-        tick(t);
-    }
-}
 
 START_TEST(no_good_sample_ever_gives_no_target)
 {
@@ -240,19 +64,6 @@ START_TEST(a_daily_counter_falls_with_its_day_and_one_reading_covers)
 }
 END_TEST
 
-/* Blog's dynos become the plans of its Redis, of which two are allowed. */
-static void blog_scales_plans(enum plan_measure measure)
-{
-    const struct plan_table *plans = plan_table_find("rediscloud");
-    blog_controller.plans = plans;
-    blog_controller.min_resource = plan_rung(plans, "rediscloud:100");
-    blog_controller.max_resource = plans->count;
-    blog_inputs[0].per_resource = 0;
-    blog_inputs[0].plans = plans;
-    blog_inputs[0].measure = measure;
-    blog_inputs[0].threshold_percent = 90;
-}
-
 /* The figures that the original's users know. */
 static const struct {
     enum plan_measure measure;
@@ -291,17 +102,6 @@ START_TEST(a_value_above_all_plans_asks_for_the_largest_and_is_told_until_it_is_
     ck_assert_int_eq(blog_got.last.estimate, 10);
     ck_assert_int_eq(blog_got.last.reason, TARGET_DEMAND);
     ck_assert_str_eq(events, "above_plans users raised\nabove_plans users over\n");
-}
-END_TEST
-
-START_TEST(a_new_leader_tells_anew_what_is_above_all_plans)
-{
-    blog_scales_plans(PLAN_SIZE);
-    run(600, 660, 50000);
-    epoch = 2;
-    ticked_at = -1;
-    tick(660);
-    ck_assert_str_eq(events, "above_plans users raised\nabove_plans users raised\n");
 }
 END_TEST
 
@@ -432,21 +232,6 @@ START_TEST(with_every_input_ignored_nothing_falls)
 }
 END_TEST
 
-START_TEST(a_late_value_of_an_ignored_input_gives_a_new_leader_nothing)
-{
-    blog_inputs[0].on_outage = CONFIG_IGNORE;
-    run(600, 1200, 901);
-    for (int64_t t = 1200; t < 2400; t++) {
-        tick(t);
-    }
-    epoch++;
-    tick(2400);
-    size_t before = blog_got.count;
-    send_at(2401 * 1000, SERIES_BLOG, 500000, SAMPLE_GOOD, 1500);
-    ck_assert_uint_eq(blog_got.count, before);
-}
-END_TEST
-
 START_TEST(a_fallback_raises_and_never_lowers)
 {
     blog_inputs[0].on_outage = CONFIG_FALLBACK;
@@ -499,32 +284,6 @@ START_TEST(a_break_in_a_tick_ends_coverage)
     run(600, 1200, 901);
     tick_with(1200 * 1000, (struct tick){.elapsed_ms = 1000, .breaks = BREAK_REDIS});
     ck_assert(shop_got.last.raise_only);
-}
-END_TEST
-
-START_TEST(ticks_of_a_lower_epoch_are_ignored)
-{
-    run(600, 1200, 901);
-    epoch = 5;
-    tick_with(1200 * 1000, (struct tick){0});
-    size_t before = shop_got.count;
-    tick_with(1201 * 1000, (struct tick){.epoch = 4, .breaks = BREAK_REDIS});
-    ck_assert_uint_eq(shop_got.count, before);
-    ck_assert(!shop_got.last.raise_only);
-    struct fold_counts counts;
-    fold_counts(fold, &counts);
-    ck_assert_uint_eq(counts.ticks_ignored, 1);
-}
-END_TEST
-
-START_TEST(a_new_epoch_gives_every_target_again)
-{
-    run(600, 1200, 901);
-    size_t before = shop_got.count;
-    epoch = 9;
-    tick_with(1200 * 1000, (struct tick){0});
-    ck_assert_uint_eq(shop_got.count, before + 1);
-    ck_assert_uint_eq(shop_got.last.epoch, 9);
 }
 END_TEST
 
@@ -600,22 +359,6 @@ START_TEST(an_input_that_never_spoke_does_not_undo_what_an_ignored_one_asked_for
     ck_assert_int_eq(shop_got.last.inputs[1].cover, COVER_NEVER);
     ck_assert_int_eq(shop_got.last.rung, 10);
     ck_assert(shop_got.last.raise_only);
-}
-END_TEST
-
-START_TEST(a_tick_of_an_epoch_that_no_lease_can_have_is_ignored)
-{
-    run(600, 1200, 901);
-    size_t before = shop_got.count;
-    tick_with(1200 * 1000, (struct tick){.epoch = UINT64_MAX, .elapsed_ms = 1000});
-    tick_with(1201 * 1000, (struct tick){.epoch = 1201 * 1000 + 86400001, .elapsed_ms = 1000});
-    ck_assert_uint_eq(shop_got.count, before);
-    ck_assert_uint_eq(fold_epoch(fold), epoch);
-    struct fold_counts counts;
-    fold_counts(fold, &counts);
-    ck_assert_uint_eq(counts.ticks_ignored, 2);
-    tick_with(1202 * 1000, (struct tick){.epoch = 1202 * 1000 + 86400000, .elapsed_ms = 1000});
-    ck_assert_uint_gt(shop_got.count, before);
 }
 END_TEST
 
@@ -846,21 +589,6 @@ START_TEST(a_jump_is_one_break_and_a_new_epoch_counts_anew)
 }
 END_TEST
 
-START_TEST(a_new_epoch_tells_again_of_what_is_out)
-{
-    run(600, 1200, 901);
-    for (int64_t t = 1200; t < 1800; t++) {
-        tick(t);
-    }
-    events[0] = 0;
-    tick(1800);
-    ck_assert_str_eq(events, "");
-    epoch = 2;
-    tick_with(1801 * 1000, (struct tick){0});
-    ck_assert_ptr_nonnull(strstr(events, "input_outage rpm raised"));
-}
-END_TEST
-
 START_TEST(a_batch_sent_again_is_no_hole_and_a_dropped_sample_is)
 {
     run(600, 660, 901);
@@ -956,7 +684,7 @@ int main(void)
     Suite *suite = suite_create("fold");
     TCase *tests = tcase_create("fold");
     tcase_set_timeout(tests, 120);
-    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_checked_fixture(tests, fold_setup, fold_teardown);
     tcase_add_test(tests, no_good_sample_ever_gives_no_target);
     tcase_add_test(tests, a_rise_is_given_on_the_batch_that_brings_it);
     tcase_add_test(tests, a_fall_waits_for_the_whole_window_and_for_a_tick);
@@ -966,7 +694,6 @@ int main(void)
                         (int)(sizeof worked / sizeof worked[0]));
     tcase_add_test(tests,
                    a_value_above_all_plans_asks_for_the_largest_and_is_told_until_it_is_over);
-    tcase_add_test(tests, a_new_leader_tells_anew_what_is_above_all_plans);
     tcase_add_test(tests, a_rise_does_not_lend_the_right_to_fall);
     tcase_add_test(tests, a_late_value_of_an_ignored_input_gives_nothing);
     tcase_add_test(tests, one_silent_input_of_two_holds_the_app);
@@ -974,20 +701,16 @@ int main(void)
     tcase_add_test(tests, an_outage_is_told_again_each_hour);
     tcase_add_test(tests, ignore_leaves_an_input_out_once_it_is_in_outage);
     tcase_add_test(tests, with_every_input_ignored_nothing_falls);
-    tcase_add_test(tests, a_late_value_of_an_ignored_input_gives_a_new_leader_nothing);
     tcase_add_test(tests, a_fallback_raises_and_never_lowers);
     tcase_add_test(tests, zeros_after_demand_do_not_lower_before_they_are_believed);
     tcase_add_test(tests, a_jump_of_the_clock_ends_coverage);
     tcase_add_test(tests, a_clock_that_stands_still_ends_coverage);
     tcase_add_test(tests, a_break_in_a_tick_ends_coverage);
-    tcase_add_test(tests, ticks_of_a_lower_epoch_are_ignored);
-    tcase_add_test(tests, a_new_epoch_gives_every_target_again);
     tcase_add_test(tests, a_pin_holds_until_its_time_and_the_window_follows);
     tcase_add_test(tests, no_demand_and_no_minimum_ask_for_one);
     tcase_add_test(tests, a_pin_that_is_over_is_not_restated_where_no_value_ever_came);
     tcase_add_test(tests, a_pin_that_is_over_leaves_what_an_ignored_input_asked_for);
     tcase_add_test(tests, an_input_that_never_spoke_does_not_undo_what_an_ignored_one_asked_for);
-    tcase_add_test(tests, a_tick_of_an_epoch_that_no_lease_can_have_is_ignored);
     tcase_add_test(tests, entries_beyond_all_time_are_counted_and_change_nothing);
     tcase_add_test(tests, the_last_moment_of_all_time_is_folded_and_holds);
     tcase_add_test(tests, a_sample_older_than_all_time_has_a_time_that_can_be_told);
@@ -1005,7 +728,6 @@ int main(void)
     tcase_add_test(tests, a_fallback_below_the_windows_maximum_lowers_nothing);
     tcase_add_test(tests, a_clock_that_is_slewed_does_not_jump);
     tcase_add_test(tests, a_jump_is_one_break_and_a_new_epoch_counts_anew);
-    tcase_add_test(tests, a_new_epoch_tells_again_of_what_is_out);
     tcase_add_test(tests, a_batch_sent_again_is_no_hole_and_a_dropped_sample_is);
     tcase_add_loop_test(tests, no_target_that_may_lower_lies_below_demand, 0, 8);
     suite_add_tcase(suite, tests);
