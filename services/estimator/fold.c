@@ -391,8 +391,19 @@ static void fold_new_epoch(struct fold *fold, uint64_t epoch, int64_t now)
     }
 }
 
+/* How long the log had no leader before the first tick of another; 0: not for so long that it
+ * matters. Nobody has compared the clock of Redis with another one meanwhile. */
+static int64_t fold_alone_ms(const struct fold *fold, const struct tick *tick, int64_t now)
+{
+    if (tick->epoch == fold->epoch || fold->tick_at == WINDOW_NEVER) {
+        return 0;
+    }
+    int64_t alone_ms = now - fold->tick_at;
+    return alone_ms > FOLD_ALONE_MS ? alone_ms : 0;
+}
+
 static void fold_watch_clock(struct fold *fold, const struct tick *tick, int64_t now,
-                             const struct fold_out *out)
+                             int64_t alone_ms, const struct fold_out *out)
 {
     if (fold->tick_at != WINDOW_NEVER) {
         fold->drift_ms += (now - fold->tick_at) - tick->elapsed_ms;
@@ -401,10 +412,10 @@ static void fold_watch_clock(struct fold *fold, const struct tick *tick, int64_t
     }
     fold->tick_at = now;
     bool jumped = fold->drift_ms > FOLD_JUMP_MS || fold->drift_ms < -FOLD_JUMP_MS;
-    if (jumped || tick->breaks != BREAK_NONE) {
+    if (jumped || alone_ms > 0 || tick->breaks != BREAK_NONE) {
         fold->counts.jumps++;
         fold_break(fold);
-        fold_tell_break(fold, fold->drift_ms, tick->breaks, out);
+        fold_tell_break(fold, tick->breaks, alone_ms, fold->drift_ms, out);
         fold->drift_ms = 0;
     }
 }
@@ -499,11 +510,12 @@ void fold_tick(struct fold *fold, struct entry_id id, const struct tick *tick,
         return;
     }
     fold->counts.ticks++;
+    int64_t alone_ms = fold_alone_ms(fold, tick, now);
     if (tick->epoch > fold->epoch) {
         fold_new_epoch(fold, tick->epoch, now);
     }
     int64_t before = fold->tick_at;
-    fold_watch_clock(fold, tick, now, out);
+    fold_watch_clock(fold, tick, now, alone_ms, out);
     fold_take_pins(fold, tick, now);
     for (size_t c = 0; c < fold->plan.controllers_count; c++) {
         fold_tick_controller(fold, c, now, before, out);

@@ -10,7 +10,9 @@
  * ID, which no lease can have. The first tick of a new epoch makes every target be given again.
  *
  * Ticks whose elapsed times and IDs drift apart by more than FOLD_JUMP_MS, or that carry a break,
- * end coverage: nothing falls before good samples reach over a whole window again.
+ * end coverage: nothing falls before good samples reach over a whole window again. So does more
+ * than FOLD_ALONE_MS between the ticks of two leaders, in which the clock may have been set unseen;
+ * where no leader is known to have been before there is nothing to miss.
  *
  * A fold has one configuration for life: another one is another fold, which re-reads its windows
  * from the log (they are found by series, so an input that did not change loses nothing) and begins
@@ -29,6 +31,7 @@
 #define FOLD_MS_MAX INT64_C(253402300799999) /* 9999-12-31: an entry of a later ID is malformed */
 #define FOLD_EPOCH_AHEAD_MS 86400000         /* an epoch is Redis' milliseconds, or little more */
 #define FOLD_JUMP_MS 5000                    /* a slow disk can delay a write of Redis by 2 s */
+#define FOLD_ALONE_MS 30000                  /* a lease stands still for 8 s before it is taken */
 #define FOLD_DRIFT_MS 1               /* forgiven each tick: NTP slews by at most 0.5 ms a second */
 #define FOLD_OUTAGE_MS 300000         /* the original's OUTAGE */
 #define FOLD_HELD_AGAIN_MS 3600000    /* an outage is told again each hour */

@@ -139,7 +139,9 @@ void fold_tell_running(struct fold *fold, struct fold_controller *controller, in
                        const struct fold_out *out);
 void fold_tell_lost(const struct fold *fold, struct dyn_str member, uint64_t lost,
                     const struct fold_out *out);
-void fold_tell_break(const struct fold *fold, int64_t drift_ms, uint32_t breaks,
+/** Tell of a break, whose cause is the first of: `breaks` of its tick, so long without a leader, a
+ * clock that drifted. */
+void fold_tell_break(const struct fold *fold, uint32_t breaks, int64_t alone_ms, int64_t drift_ms,
                      const struct fold_out *out);
 
 #endif

@@ -297,7 +297,7 @@ void fold_tell_lost(const struct fold *fold, struct dyn_str member, uint64_t los
     dyn_buf_fini(&text);
 }
 
-void fold_tell_break(const struct fold *fold, int64_t drift_ms, uint32_t breaks,
+void fold_tell_break(const struct fold *fold, uint32_t breaks, int64_t alone_ms, int64_t drift_ms,
                      const struct fold_out *out)
 {
     if (out->event == NULL) {
@@ -308,6 +308,11 @@ void fold_tell_break(const struct fold *fold, int64_t drift_ms, uint32_t breaks,
     dyn_buf_addf(&text, "partition %" PRIu32 ": ", fold->partition);
     if (breaks != BREAK_NONE) {
         dyn_buf_addf(&text, "Redis came back with another history, values may be lost");
+    } else if (alone_ms > 0) {
+        dyn_buf_addf(&text,
+                     "no estimator led for %" PRId64 " s, and the clock of Redis may have been set "
+                     "meanwhile",
+                     alone_ms / 1000);
     } else {
         dyn_buf_addf(&text, "the clock of Redis jumped by %+" PRId64 " ms", drift_ms);
     }

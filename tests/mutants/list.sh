@@ -79,7 +79,13 @@ mutant 'fold: a clock jump is a break' $fold unit/test_fold \
     'bool jumped = fold->drift_ms > FOLD_JUMP_MS || fold->drift_ms < -FOLD_JUMP_MS;' \
     'bool jumped = false;'
 mutant 'fold: a break that a tick tells is one' $fold unit/test_fold \
-    'if (jumped || tick->breaks != BREAK_NONE) {' 'if (jumped) {'
+    'if (jumped || alone_ms > 0 || tick->breaks != BREAK_NONE) {' 'if (jumped || alone_ms > 0) {'
+mutant 'fold: a clock may be set while nobody leads' $fold unit/test_fold_leaders \
+    'return alone_ms > FOLD_ALONE_MS ? alone_ms : 0;' 'return 0;'
+mutant 'fold: a first leader has missed nothing' $fold unit/test_fold_leaders \
+    'fold->tick_at == WINDOW_NEVER) {
+        return 0;' 'fold->tick_at == WINDOW_NEVER) {
+        return tick->epoch == fold->epoch ? 0 : now;'
 mutant 'fold: missing batches are counted' $fold unit/test_fold \
     'uint64_t missing = batch->seq - member->seq - 1;' 'uint64_t missing = 0;'
 mutant 'fold: a pin ends' $fold unit/test_fold \

@@ -583,8 +583,8 @@ START_TEST(a_jump_is_one_break_and_a_new_epoch_counts_anew)
     ck_assert_uint_eq(jumps(), 1);
     tick_with(4215 * 1000, (struct tick){.elapsed_ms = 1000});
     epoch = 2;
-    tick_with(4300 * 1000, (struct tick){0});
-    tick_with(4305 * 1000, (struct tick){.elapsed_ms = 1000});
+    tick_with(4220 * 1000, (struct tick){0});
+    tick_with(4225 * 1000, (struct tick){.elapsed_ms = 1000});
     ck_assert_uint_eq(jumps(), 1);
 }
 END_TEST

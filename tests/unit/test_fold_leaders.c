@@ -83,6 +83,61 @@ START_TEST(a_late_value_of_an_ignored_input_gives_a_new_leader_nothing)
 }
 END_TEST
 
+static uint64_t breaks(void)
+{
+    struct fold_counts counts;
+    fold_counts(fold, &counts);
+    return counts.jumps;
+}
+
+/* 901 at 1200 is in force until 1260, so that nothing may fall before 1560. The clock is set 100 s
+ * ahead at 1330. */
+START_TEST(a_clock_that_is_set_while_nobody_leads_ends_coverage)
+{
+    run(600, 1200, 250);
+    for (int64_t t = 1200; t < 1560; t++) {
+        int64_t log = t < 1330 ? t : t + 100;
+        if (t % 60 == 0) {
+            say(log, SERIES_BLOG, t == 1200 ? 901 : 250);
+        }
+        if (t == 1337) {
+            take_over();
+            tick(log);
+        } else if (t < 1328 || t > 1337) {
+            tick_with(log * 1000, (struct tick){.elapsed_ms = 1000});
+        }
+        ck_assert(t < 1200 || blog_got.last.rung == 10 || blog_got.last.raise_only);
+    }
+    ck_assert_uint_eq(breaks(), 1);
+    ck_assert_ptr_nonnull(strstr(events, "log_break  once\n"));
+}
+END_TEST
+
+START_TEST(a_successor_within_half_a_minute_keeps_coverage)
+{
+    run(600, 1200, 250);
+    take_over();
+    tick(1199 + 30);
+    ck_assert(!blog_got.last.raise_only);
+    take_over();
+    tick_with(1229 * 1000 + 30001, (struct tick){0});
+    ck_assert(blog_got.last.raise_only);
+    ck_assert_uint_eq(breaks(), 1);
+}
+END_TEST
+
+START_TEST(a_first_leader_finds_values_and_no_break)
+{
+    for (int64_t t = 600; t <= 900; t += 60) {
+        say(t, SERIES_BLOG, 250);
+    }
+    tick(900);
+    ck_assert_int_eq(blog_got.last.rung, 3);
+    ck_assert(!blog_got.last.raise_only);
+    ck_assert_uint_eq(breaks(), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("fold_leaders");
@@ -94,6 +149,9 @@ int main(void)
     tcase_add_test(tests, a_new_epoch_tells_again_of_what_is_out);
     tcase_add_test(tests, a_new_leader_tells_anew_what_is_above_all_plans);
     tcase_add_test(tests, a_late_value_of_an_ignored_input_gives_a_new_leader_nothing);
+    tcase_add_test(tests, a_clock_that_is_set_while_nobody_leads_ends_coverage);
+    tcase_add_test(tests, a_successor_within_half_a_minute_keeps_coverage);
+    tcase_add_test(tests, a_first_leader_finds_values_and_no_break);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

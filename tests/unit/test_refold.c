@@ -301,6 +301,22 @@ START_TEST(drift_of_before_is_unknown_to_the_next_leader)
 }
 END_TEST
 
+START_TEST(a_time_without_a_leader_ends_coverage_alike)
+{
+    take(BEGIN_MS);
+    int64_t now_ms = pass(BEGIN_MS, BEGIN_MS + 100000, 55);
+    for (int64_t until_ms = now_ms + 40000; now_ms < until_ms; now_ms += 5000) {
+        say(now_ms, 40, 12);
+    }
+    take(now_ms);
+    tick(now_ms, BREAK_NONE);
+    ck_assert(led.given[led.count - 1].raise_only);
+    (void)pass(now_ms + STEP_MS, now_ms + 100000, 12);
+    ck_assert(!led.given[led.count - 1].raise_only);
+    agree();
+}
+END_TEST
+
 START_TEST(what_the_leader_read_and_the_log_has_not_is_said)
 {
     static size_t first;
@@ -369,6 +385,7 @@ int main(void)
     tcase_add_test(tcase, an_input_that_was_silent_is_unknown_to_the_next_leader);
     tcase_add_test(tcase, zeros_are_doubted_by_each_leader_for_itself);
     tcase_add_test(tcase, drift_of_before_is_unknown_to_the_next_leader);
+    tcase_add_test(tcase, a_time_without_a_leader_ends_coverage_alike);
     tcase_add_test(tcase, what_the_leader_read_and_the_log_has_not_is_said);
     tcase_add_loop_test(tcase, random_histories_agree, 0, 20);
     suite_add_tcase(suite, tcase);
