@@ -18,6 +18,12 @@ static enum turn turn_of(const struct window *window, int64_t turned_at, int64_t
     return value < last * COUNTER_CLEAR_DROP ? TURN_WITHIN : TURN_NONE;
 }
 
+/* A drop was not believed yet at `at`, the time of a reading. */
+static bool doubts(const struct window *window, const struct window_rule *rule, int64_t at)
+{
+    return window->covered_since < WINDOW_BROKEN && window->covered_since > at - rule->period_ms;
+}
+
 void counter_add(struct window *window, int64_t *turned_at, const struct window_rule *rule,
                  int64_t at, int64_t now, double value)
 {
@@ -26,8 +32,7 @@ void counter_add(struct window *window, int64_t *turned_at, const struct window_
     }
     enum turn turn = turn_of(window, *turned_at, at, value);
     /* A drop that is not believed yet is not believed for the next reading's sake. */
-    bool young = window->covered_since < WINDOW_BROKEN && turn != TURN_DAY &&
-                 window->covered_since > at - rule->period_ms;
+    bool young = turn != TURN_DAY && doubts(window, rule, at);
     if (turn != TURN_NONE) {
         window->count = 0;
     }
@@ -39,5 +44,14 @@ void counter_add(struct window *window, int64_t *turned_at, const struct window_
         window->covered_since = now;
     } else if (!young && window->good_at == at) {
         window->covered_since = at - rule->period_ms;
+    }
+}
+
+void counter_break(struct window *window, const struct window_rule *rule, int64_t now)
+{
+    if (doubts(window, rule, window->last_at)) {
+        window->covered_since = now;
+    } else {
+        window_break(window);
     }
 }

@@ -26,4 +26,8 @@
 void counter_add(struct window *window, int64_t *turned_at, const struct window_rule *rule,
                  int64_t at, int64_t now, double value);
 
+/** As window_break(), at `now`. A drop that was not believed with the newest reading is doubted
+ * anew from then on. */
+void counter_break(struct window *window, const struct window_rule *rule, int64_t now);
+
 #endif

@@ -361,12 +361,18 @@ void fold_batch(struct fold *fold, struct entry_id id, const struct batch *batch
 
 /* ---- ticks ---- */
 
-static void fold_break(struct fold *fold)
+static void fold_break(struct fold *fold, int64_t now)
 {
     for (size_t i = 0; i < fold->plan.inputs_count; i++) {
-        window_break(&fold->plan.inputs[i].window);
-        if (fold->plan.inputs[i].asked != NULL) {
-            window_break(fold->plan.inputs[i].asked);
+        struct fold_input *input = &fold->plan.inputs[i];
+        if (input->config->counter) {
+            struct window_rule rule = fold_rule(input->config);
+            counter_break(&input->window, &rule, now);
+        } else {
+            window_break(&input->window);
+        }
+        if (input->asked != NULL) {
+            window_break(input->asked);
         }
     }
 }
@@ -414,7 +420,7 @@ static void fold_watch_clock(struct fold *fold, const struct tick *tick, int64_t
     bool jumped = fold->drift_ms > FOLD_JUMP_MS || fold->drift_ms < -FOLD_JUMP_MS;
     if (jumped || alone_ms > 0 || tick->breaks != BREAK_NONE) {
         fold->counts.jumps++;
-        fold_break(fold);
+        fold_break(fold, now);
         fold_tell_break(fold, tick->breaks, alone_ms, fold->drift_ms, out);
         fold->drift_ms = 0;
     }

@@ -37,6 +37,13 @@ mutant 'window: a break ends coverage' $window unit/test_window \
 mutant 'window: what came before a break counts from its arrival' $window unit/test_window \
     'window->covered_since == WINDOW_BROKEN ? now : at' 'at'
 
+mutant 'counter: a break makes no drop true' services/estimator/counter.c unit/test_counter \
+    'if (doubts(window, rule, window->last_at)) {' 'if (false) {'
+mutant 'fold: a counter is told of a break as one' services/estimator/fold.c unit/test_fold \
+    'if (input->config->counter) {
+            struct window_rule rule' 'if (false) {
+            struct window_rule rule'
+
 # ---- fold: from the log to targets ----
 
 fold=services/estimator/fold.c

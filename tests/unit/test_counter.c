@@ -146,10 +146,38 @@ START_TEST(a_break_is_over_with_the_next_reading)
 {
     int64_t noon = midnight(2026, 11, 24) + 12 * 60 * MIN;
     add(noon, 90 * MIB);
-    window_break(&window);
+    counter_break(&window, &rule, noon);
     check(noon, 90 * MIB, COVER_YOUNG);
     add(noon + MIN, 90 * MIB);
     check(noon + MIN, 90 * MIB, COVER_YES);
+}
+END_TEST
+
+START_TEST(a_drop_that_is_doubted_is_doubted_anew_after_a_break)
+{
+    int64_t noon = midnight(2026, 11, 24) + 12 * 60 * MIN;
+    add(noon, 90 * MIB);
+    add(noon + MIN, 1 * MIB);
+    counter_break(&window, &rule, noon + 90 * S);
+    counter_break(&window, &rule, noon + 100 * S); /* and another one before the next reading */
+    for (int i = 2; i <= 6; i++) {
+        add(noon + i * MIN, 1 * MIB);
+        check(noon + i * MIN, 1 * MIB, COVER_YOUNG);
+    }
+    add(noon + 7 * MIN, 1 * MIB);
+    check(noon + 7 * MIN, 1 * MIB, COVER_YES);
+}
+END_TEST
+
+/* However far the clock jumped, no reading came meanwhile. */
+START_TEST(a_clock_that_jumped_makes_no_drop_true)
+{
+    int64_t noon = midnight(2026, 11, 24) + 12 * 60 * MIN;
+    add(noon, 90 * MIB);
+    add(noon + MIN, 1 * MIB);
+    counter_break(&window, &rule, noon + 60 * MIN);
+    add(noon + 61 * MIN, 1 * MIB);
+    check(noon + 61 * MIN, 1 * MIB, COVER_YOUNG);
 }
 END_TEST
 
@@ -179,6 +207,8 @@ int main(void)
     tcase_add_test(all, a_mistake_of_one_reading_lowers_nothing);
     tcase_add_test(all, a_late_sample_says_nothing);
     tcase_add_test(all, a_break_is_over_with_the_next_reading);
+    tcase_add_test(all, a_drop_that_is_doubted_is_doubted_anew_after_a_break);
+    tcase_add_test(all, a_clock_that_jumped_makes_no_drop_true);
     tcase_add_test(all, a_year_of_readings_is_followed);
     suite_add_tcase(suite, all);
     SRunner *runner = srunner_create(suite);

@@ -201,6 +201,23 @@ START_TEST(an_outage_is_told_again_each_hour)
 }
 END_TEST
 
+START_TEST(a_break_does_not_make_a_counters_drop_true)
+{
+    const int64_t noon = 2592000 + 43200;
+    blog_inputs[0].counter = true;
+    for (int64_t t = noon; t < noon + 660; t++) {
+        if (t % 60 == 0) {
+            say(t, SERIES_BLOG, t < noon + 300 ? 1800 : 300);
+        }
+        tick_with(t * 1000, (struct tick){.elapsed_ms = t == noon ? 0 : 1000,
+                                          .breaks = t == noon + 330 ? BREAK_REDIS : BREAK_NONE});
+        ck_assert(t < noon + 300 || t >= noon + 630 || blog_got.last.raise_only);
+    }
+    ck_assert(!blog_got.last.raise_only);
+    ck_assert_int_eq(blog_got.last.rung, 3);
+}
+END_TEST
+
 START_TEST(ignore_leaves_an_input_out_once_it_is_in_outage)
 {
     shop_inputs[1].on_outage = CONFIG_IGNORE;
@@ -699,6 +716,7 @@ int main(void)
     tcase_add_test(tests, one_silent_input_of_two_holds_the_app);
     tcase_add_test(tests, a_failure_is_never_a_value_and_a_recovery_is_told);
     tcase_add_test(tests, an_outage_is_told_again_each_hour);
+    tcase_add_test(tests, a_break_does_not_make_a_counters_drop_true);
     tcase_add_test(tests, ignore_leaves_an_input_out_once_it_is_in_outage);
     tcase_add_test(tests, with_every_input_ignored_nothing_falls);
     tcase_add_test(tests, a_fallback_raises_and_never_lowers);
