@@ -31,6 +31,7 @@
 #define DYN_PACK_DEPTH_MAX 8      /* nesting of a message; dropped and counted */
 #define DYN_PUBLISH_MAX 256       /* targets in one call of dyn_publish: more blocks Redis */
 #define DYN_PINS_MAX 64           /* active pins of a partition; a further pin is refused */
+#define DYN_EVENTS_WAITING 4096   /* a program's events on their way; the oldest goes, logged */
 #define DYN_EVENTS_KEPT 5000      /* entries of the stream `events`; Redis drops the oldest */
 #define DYN_BUS_READ_COUNT 1000   /* entries in one reply: client-output-buffer-limit */
 #define DYN_BUS_PENDING_MAX 4096  /* commands unanswered on one connection; DYN_BUSY */

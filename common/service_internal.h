@@ -62,16 +62,16 @@ void service_process_alarm(unsigned seconds);
 
 /* ---- events that wait ---- */
 
-#define SERVICE_EVENTS_WAITING 256 /* then the oldest is dropped and counted */
-
 struct service_events {
     struct bus *bus;
     char key[DYN_NAME_MAX + 16];
-    struct dyn_buf waiting[SERVICE_EVENTS_WAITING]; /* a ring of encoded events */
+    struct dyn_buf *waiting; /* a ring of encoded events, owned; grows up to the bound */
+    size_t room;             /* of the ring; 0 before the first event */
     size_t first;
     size_t count;
     bool open;               /* the bus may be written to */
     bool sending;            /* the first one is under way */
+    bool losing;             /* and told: some were dropped since all had gone out */
     struct dyn_timer *retry; /* what the server refused may pass later */
     struct metric *sent;
     struct metric *dropped;
@@ -79,6 +79,8 @@ struct service_events {
     void *arg;
 };
 
+/** What waits is sent one by one. Beyond DYN_EVENTS_WAITING, or out of memory, the oldest is
+ *  dropped, counted, and logged once until all have gone out. */
 void service_events_add(struct service_events *events, const struct event *event);
 void service_events_open(struct service_events *events, bool open);
 void service_events_retry(void *arg); /* events->retry fired */

@@ -302,6 +302,15 @@ mutant 'members: a stranger must be seen to move' $members unit/test_members \
     '*member = (struct member){.moved_ms = members->now_ms};' \
     '*member = (struct member){.moved_ms = members->now_ms, .alive = true};'
 
+# ---- events: what waits to be told ----
+
+mutant 'events: an outage of thousands of inputs is told whole' common/limits.h \
+    unit/test_service_events '#define DYN_EVENTS_WAITING 4096' '#define DYN_EVENTS_WAITING 256'
+mutant 'events: what is under way is not taken away' common/service_events.c \
+    unit/test_service_events 'if (events->sending) {
+        struct dyn_buf' 'if (false) {
+        struct dyn_buf'
+
 # ---- collectors and reporters: what falls to whom, and when ----
 
 mutant 'collector: only what is ours is read' services/collector/poller.c \
