@@ -351,6 +351,7 @@ void fold_batch(struct fold *fold, struct entry_id id, const struct batch *batch
     uint64_t lost = fold_missing(fold, batch);
     if (lost > 0) {
         fold->counts.lost += lost;
+        fold->lost_lately += lost;
         fold_tell_lost(fold, batch->member, lost, out);
     }
     fold->counts.samples += batch->count;
@@ -378,10 +379,14 @@ static void fold_break(struct fold *fold, int64_t now)
 }
 
 /* Every target is given again, and every outage that lasts is told again, for whatever the leader
- * before had not got out. */
-static void fold_new_epoch(struct fold *fold, uint64_t epoch, int64_t now)
+ * before had not got out; so is what was lost since its last tick. */
+static void fold_new_epoch(struct fold *fold, uint64_t epoch, int64_t now,
+                           const struct fold_out *out)
 {
-    fold->epoch = epoch;
+    fold->epoch = epoch; /* first: a leader lets nothing out before it is its own */
+    if (fold->lost_lately > 0) {
+        fold_tell_lost(fold, DYN_STR(""), fold->lost_lately, out);
+    }
     fold->tick_at = WINDOW_NEVER;
     fold->drift_ms = 0;
     for (size_t c = 0; c < fold->plan.controllers_count; c++) {
@@ -518,8 +523,9 @@ void fold_tick(struct fold *fold, struct entry_id id, const struct tick *tick,
     fold->counts.ticks++;
     int64_t alone_ms = fold_alone_ms(fold, tick, now);
     if (tick->epoch > fold->epoch) {
-        fold_new_epoch(fold, tick->epoch, now);
+        fold_new_epoch(fold, tick->epoch, now, out);
     }
+    fold->lost_lately = 0;
     int64_t before = fold->tick_at;
     fold_watch_clock(fold, tick, now, alone_ms, out);
     fold_take_pins(fold, tick, now);

@@ -84,6 +84,7 @@ struct fold {
     struct fold_member members[FOLD_MEMBERS_MAX];
     size_t members_count;
     size_t member_oldest; /* where the next new one goes when all are taken */
+    uint64_t lost_lately; /* since the last tick: who led then may not have told it */
     struct fold_counts counts;
     struct sample samples[DYN_BATCH_SAMPLES_MAX]; /* scratch of fold_entry() */
     struct tick tick;
@@ -137,6 +138,7 @@ void fold_tell_above(struct fold *fold, struct fold_input *input, const struct f
 /** Tell that a target is held because nobody says what runs, and when that is over. */
 void fold_tell_running(struct fold *fold, struct fold_controller *controller, int64_t now,
                        const struct fold_out *out);
+/** `member` is the collector that lacks something; empty: several, or not known. */
 void fold_tell_lost(const struct fold *fold, struct dyn_str member, uint64_t lost,
                     const struct fold_out *out);
 /** Tell of a break, whose cause is the first of: `breaks` of its tick, so long without a leader, a

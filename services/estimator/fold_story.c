@@ -284,9 +284,10 @@ void fold_tell_lost(const struct fold *fold, struct dyn_str member, uint64_t los
     dyn_buf_init(&text, DYN_ERROR_TEXT_MAX);
     dyn_buf_addf(&text,
                  "a gap in the values of partition %" PRIu32 ": %" PRIu64
-                 " samples or batches of collector " DYN_STR_FMT " were never written; its queue "
-                 "was full, or Redis lost them",
-                 fold->partition, lost, DYN_STR_ARG(member));
+                 " samples or batches%s" DYN_STR_FMT " were never written; a queue was full, or "
+                 "Redis lost them",
+                 fold->partition, lost, member.len > 0 ? " of collector " : "",
+                 DYN_STR_ARG(member));
     struct event event = {
         .level = EVENT_WARN,
         .state = EVENT_ONCE,

@@ -95,6 +95,8 @@ mutant 'fold: a first leader has missed nothing' $fold unit/test_fold_leaders \
         return tick->epoch == fold->epoch ? 0 : now;'
 mutant 'fold: missing batches are counted' $fold unit/test_fold \
     'uint64_t missing = batch->seq - member->seq - 1;' 'uint64_t missing = 0;'
+mutant 'fold: what is lost while nobody leads is told' $fold unit/test_fold_leaders \
+    'fold->lost_lately += lost;' ''
 mutant 'fold: a pin ends' $fold unit/test_fold \
     'pin->until_ms > now && ' ''
 mutant 'fold: a new epoch restates all' $fold unit/test_fold_leaders \

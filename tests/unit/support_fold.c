@@ -17,6 +17,7 @@ size_t keyframes;
 size_t reports;
 struct report shop_report;
 char events[4096];
+uint64_t told_epoch;
 
 static struct config_input input_of(const char *name, uint64_t series)
 {
@@ -85,6 +86,7 @@ static void take_event(void *arg, const struct event *event)
 {
     (void)arg;
     size_t len = strlen(events);
+    told_epoch = fold_epoch(fold);
     snprintf(events + len, sizeof(events) - len, "%.*s %.*s %s\n", DYN_STR_ARG(event->code),
              DYN_STR_ARG(event->input),
              event->state == EVENT_RAISED ? "raised"

@@ -38,7 +38,8 @@ extern struct fold_got shop_got, blog_got;
 extern size_t keyframes;
 extern size_t reports;
 extern struct report shop_report;
-extern char events[4096]; /* "CODE INPUT raised\n" of each */
+extern char events[4096];   /* "CODE INPUT raised\n" of each */
+extern uint64_t told_epoch; /* the fold's, when it told the last one */
 
 void fold_setup(void);
 void fold_teardown(void);

@@ -138,6 +138,34 @@ START_TEST(a_first_leader_finds_values_and_no_break)
 }
 END_TEST
 
+START_TEST(what_was_lost_while_nobody_led_is_told_with_the_next_first_tick)
+{
+    run(600, 660, 901);
+    batch_seq += 3;
+    say(660, SERIES_USERS, 5);
+    events[0] = 0; /* nobody led: it was told to nobody */
+    take_over();
+    tick(665);
+    ck_assert_str_eq(events, "samples_lost  once\n");
+    ck_assert_uint_eq(told_epoch, epoch); /* a leader lets out what is told under its own */
+    take_over();
+    tick(670);
+    ck_assert_str_eq(events, "samples_lost  once\n");
+}
+END_TEST
+
+START_TEST(what_was_lost_under_a_leader_is_told_once)
+{
+    run(600, 660, 901);
+    batch_seq += 3;
+    say(660, SERIES_USERS, 5);
+    tick(661);
+    take_over();
+    tick(665);
+    ck_assert_str_eq(events, "samples_lost  once\n");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("fold_leaders");
@@ -152,6 +180,8 @@ int main(void)
     tcase_add_test(tests, a_clock_that_is_set_while_nobody_leads_ends_coverage);
     tcase_add_test(tests, a_successor_within_half_a_minute_keeps_coverage);
     tcase_add_test(tests, a_first_leader_finds_values_and_no_break);
+    tcase_add_test(tests, what_was_lost_while_nobody_led_is_told_with_the_next_first_tick);
+    tcase_add_test(tests, what_was_lost_under_a_leader_is_told_once);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
