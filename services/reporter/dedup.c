@@ -25,7 +25,14 @@ static struct dedup_entry *entry_find(struct dedup *dedup, uint64_t fingerprint)
     return NULL;
 }
 
-/* A free place, else that of the oldest window. */
+/* Whose place goes first: what is over can be told anew, the end of what lasts only by its entry.
+ */
+static bool entry_goes_before(const struct dedup_entry *a, const struct dedup_entry *b)
+{
+    return a->open != b->open ? b->open : a->window_ms < b->window_ms;
+}
+
+/* A free place, else that of the oldest window of what is over, else that of the oldest. */
 static struct dedup_entry *entry_place(struct dedup *dedup)
 {
     struct dedup_entry *oldest = &dedup->entries[0];
@@ -34,7 +41,7 @@ static struct dedup_entry *entry_place(struct dedup *dedup)
         if (entry->fingerprint == 0) {
             return entry;
         }
-        if (entry->window_ms < oldest->window_ms) {
+        if (entry_goes_before(entry, oldest)) {
             oldest = entry;
         }
     }

@@ -13,7 +13,8 @@
 
 #include "common/message.h"
 
-#define DEDUP_ENTRIES_MAX 1024  /* then the one that was told longest ago is forgotten */
+#define DEDUP_ENTRIES_MAX \
+    1024 /* then the one told longest ago is forgotten, of those that are over if any is */
 #define DEDUP_WINDOW_MS 3600000 /* an hour */
 #define DEDUP_TOLD_MAX 3        /* of one fingerprint in a window */
 

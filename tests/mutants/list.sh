@@ -335,6 +335,9 @@ mutant 'reporter: nothing is delivered near the deadline' services/reporter/owne
 mutant 'reporter: errors wait for the cursor' services/reporter/feed.c \
     integration/test_reporters \
     '(!each || cursor_is_clean(feed->cursor))' '(each || !each)'
+mutant 'reporter: what lasts is not forgotten for what is over' services/reporter/dedup.c \
+    unit/test_dedup 'a->open != b->open ? b->open : a->window_ms < b->window_ms' \
+    'a->window_ms < b->window_ms'
 mutant 'reporter: what another held begins at its cursor' services/reporter/owner.c \
     integration/test_reporters \
     'if (!place->fresh && !grant->own_again) {' 'if (false) {'

@@ -127,6 +127,34 @@ START_TEST(a_full_table_forgets_the_oldest_window)
 }
 END_TEST
 
+START_TEST(what_lasts_outlives_any_number_of_troubles_that_are_over)
+{
+    char input[32];
+    struct event first = event_of("input-0", EVENT_RAISED);
+    ck_assert(take("users", EVENT_RAISED, START));
+    for (int i = 0; i < 2 * DEDUP_ENTRIES_MAX; i++) {
+        (void)snprintf(input, sizeof input, "input-%d", i);
+        ck_assert(take(input, EVENT_RAISED, START + MINUTE + i));
+        ck_assert_uint_eq(forgotten != 0, i >= DEDUP_ENTRIES_MAX - 1);
+        ck_assert(i != DEDUP_ENTRIES_MAX - 1 || forgotten == dedup_fingerprint(&first));
+        ck_assert(take(input, EVENT_OVER, START + MINUTE + i));
+    }
+    ck_assert(take("users", EVENT_OVER, START + 59 * MINUTE));
+}
+END_TEST
+
+START_TEST(with_all_places_taken_by_what_lasts_the_oldest_is_forgotten)
+{
+    char input[32];
+    for (int i = 0; i <= DEDUP_ENTRIES_MAX; i++) {
+        (void)snprintf(input, sizeof input, "input-%d", i);
+        ck_assert(take(input, EVENT_RAISED, START + i));
+    }
+    ck_assert(!take("input-0", EVENT_OVER, START + 59 * MINUTE));
+    ck_assert(take("input-1", EVENT_OVER, START + 59 * MINUTE));
+}
+END_TEST
+
 START_TEST(closed_entries_expire_after_a_day)
 {
     struct event event = event_of("users", EVENT_ONCE);
@@ -222,6 +250,8 @@ int main(void)
     tcase_add_test(tests, what_flaps_is_told_three_times_an_hour_each_with_its_over);
     tcase_add_test(tests, fingerprints_are_made_of_code_app_controller_and_input);
     tcase_add_test(tests, a_full_table_forgets_the_oldest_window);
+    tcase_add_test(tests, what_lasts_outlives_any_number_of_troubles_that_are_over);
+    tcase_add_test(tests, with_all_places_taken_by_what_lasts_the_oldest_is_forgotten);
     tcase_add_test(tests, closed_entries_expire_after_a_day);
     tcase_add_test(tests, what_is_remembered_survives_as_text);
     tcase_add_test(tests, troubles_of_one_cause_are_one_incident_until_the_last_is_over);
