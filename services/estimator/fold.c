@@ -378,7 +378,7 @@ static void fold_break(struct fold *fold, int64_t now)
     }
 }
 
-/* Every target is given again, and every outage that lasts is told again, for whatever the leader
+/* Every target is given again, and every trouble that lasts is told again, for whatever the leader
  * before had not got out; so is what was lost since its last tick. */
 static void fold_new_epoch(struct fold *fold, uint64_t epoch, int64_t now,
                            const struct fold_out *out)
@@ -391,15 +391,8 @@ static void fold_new_epoch(struct fold *fold, uint64_t epoch, int64_t now,
     fold->drift_ms = 0;
     for (size_t c = 0; c < fold->plan.controllers_count; c++) {
         fold->plan.controllers[c].given.exists = false;
-        fold->plan.controllers[c].unknown_told = false;
     }
-    for (size_t i = 0; i < fold->plan.inputs_count; i++) {
-        struct fold_input *input = &fold->plan.inputs[i];
-        if (fold_lag(input, now) != LAG_NONE) {
-            input->told = LAG_NONE;
-        }
-        input->told_above = false;
-    }
+    fold_forget_told(fold, now);
 }
 
 /* How long the log had no leader before the first tick of another; 0: not for so long that it

@@ -130,6 +130,9 @@ void fold_give_target(struct fold *fold, const struct fold_controller *controlle
                       bool changed, const struct fold_out *out);
 void fold_give_report(const struct fold *fold, const struct fold_controller *controller,
                       int64_t now, const struct fold_out *out);
+/** That all that lasts was told: it will be told again. What was told and is over is still to be
+ *  told as over. */
+void fold_forget_told(struct fold *fold, int64_t now);
 /** Tell of an input's lag what was not told yet. */
 void fold_tell_lag(struct fold *fold, struct fold_input *input, int64_t now,
                    const struct fold_out *out);

@@ -186,6 +186,13 @@ void fold_tell_lag(struct fold *fold, struct fold_input *input, int64_t now,
     }
 }
 
+static bool fold_is_above(const struct fold_input *input)
+{
+    const struct plan_table *plans = input->config->plans;
+    double max = window_max(&input->window);
+    return plans != NULL && !isnan(max) && fold_resources(input->config, max) > plans->count;
+}
+
 void fold_tell_above(struct fold *fold, struct fold_input *input, const struct fold_out *out)
 {
     const struct config_input *config = input->config;
@@ -193,7 +200,7 @@ void fold_tell_above(struct fold *fold, struct fold_input *input, const struct f
     if (config->plans == NULL || out->event == NULL) {
         return;
     }
-    bool above = !isnan(max) && fold_resources(config, max) > config->plans->count;
+    bool above = fold_is_above(input);
     if (above == input->told_above) {
         return;
     }
@@ -271,6 +278,22 @@ void fold_tell_running(struct fold *fold, struct fold_controller *controller, in
     if (controller->unknown_told ? known : unknown) {
         controller->unknown_told = unknown;
         fold_give_running(controller, out);
+    }
+}
+
+void fold_forget_told(struct fold *fold, int64_t now)
+{
+    for (size_t i = 0; i < fold->plan.inputs_count; i++) {
+        struct fold_input *input = &fold->plan.inputs[i];
+        if (fold_lag(input, now) != LAG_NONE) {
+            input->told = LAG_NONE;
+        }
+        input->told_above = input->told_above && !fold_is_above(input);
+    }
+    for (size_t c = 0; c < fold->plan.controllers_count; c++) {
+        struct fold_controller *controller = &fold->plan.controllers[c];
+        controller->unknown_told =
+            controller->unknown_told && !fold_wants_running(fold, controller, now);
     }
 }
 

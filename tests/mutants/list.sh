@@ -95,6 +95,12 @@ mutant 'fold: a first leader has missed nothing' $fold unit/test_fold_leaders \
         return tick->epoch == fold->epoch ? 0 : now;'
 mutant 'fold: missing batches are counted' $fold unit/test_fold \
     'uint64_t missing = batch->seq - member->seq - 1;' 'uint64_t missing = 0;'
+mutant 'fold: what ended while nobody led is told as over' services/estimator/fold_story.c \
+    unit/test_fold_leaders 'input->told_above = input->told_above && !fold_is_above(input);' \
+    'input->told_above = false;'
+mutant 'fold: what runs is known again though nobody led' services/estimator/fold_story.c \
+    unit/test_fold_leaders \
+    'controller->unknown_told && !fold_wants_running(fold, controller, now);' 'false;'
 mutant 'fold: what is lost while nobody leads is told' $fold unit/test_fold_leaders \
     'fold->lost_lately += lost;' ''
 mutant 'fold: a pin ends' $fold unit/test_fold \

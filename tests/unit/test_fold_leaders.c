@@ -1,6 +1,8 @@
 /* What becomes of a fold when another leader takes the partition. */
 #include "tests/unit/support_fold.h"
 
+#define SERIES_RUNNING 44
+
 START_TEST(ticks_of_a_lower_epoch_are_ignored)
 {
     run(600, 1200, 901);
@@ -138,6 +140,51 @@ START_TEST(a_first_leader_finds_values_and_no_break)
 }
 END_TEST
 
+START_TEST(what_is_no_more_above_all_plans_is_told_by_the_next_leader)
+{
+    blog_scales_plans(PLAN_SIZE);
+    run(600, 660, 50000);
+    run(660, 955, 44999);
+    say(960, SERIES_BLOG, 44999); /* nobody leads, and the high value leaves the window */
+    events[0] = 0;
+    take_over();
+    tick(965);
+    ck_assert_str_eq(events, "above_plans users over\n");
+}
+END_TEST
+
+/* Blog's target is in proportion to what runs, which nobody tells. */
+static void blog_waits_for_what_runs(void)
+{
+    blog_inputs[0].conversion = CONFIG_TARGET;
+    blog_inputs[0].target = 100;
+    blog_controller.needs_running = true;
+    blog_controller.running_series = SERIES_RUNNING;
+    fold_again();
+    run(600, 900, 250);
+    ck_assert_str_eq(events, "running_unknown  raised\n");
+}
+
+START_TEST(what_runs_and_is_known_again_is_told_by_the_next_leader)
+{
+    blog_waits_for_what_runs();
+    say(900, SERIES_RUNNING, 4); /* nobody leads */
+    events[0] = 0;
+    take_over();
+    tick(905);
+    ck_assert_str_eq(events, "running_unknown  over\n");
+}
+END_TEST
+
+START_TEST(a_new_leader_tells_anew_that_what_runs_is_not_known)
+{
+    blog_waits_for_what_runs();
+    take_over();
+    tick(905);
+    ck_assert_str_eq(events, "running_unknown  raised\nrunning_unknown  raised\n");
+}
+END_TEST
+
 START_TEST(what_was_lost_while_nobody_led_is_told_with_the_next_first_tick)
 {
     run(600, 660, 901);
@@ -180,6 +227,9 @@ int main(void)
     tcase_add_test(tests, a_clock_that_is_set_while_nobody_leads_ends_coverage);
     tcase_add_test(tests, a_successor_within_half_a_minute_keeps_coverage);
     tcase_add_test(tests, a_first_leader_finds_values_and_no_break);
+    tcase_add_test(tests, what_is_no_more_above_all_plans_is_told_by_the_next_leader);
+    tcase_add_test(tests, what_runs_and_is_known_again_is_told_by_the_next_leader);
+    tcase_add_test(tests, a_new_leader_tells_anew_that_what_runs_is_not_known);
     tcase_add_test(tests, what_was_lost_while_nobody_led_is_told_with_the_next_first_tick);
     tcase_add_test(tests, what_was_lost_under_a_leader_is_told_once);
     suite_add_tcase(suite, tests);
