@@ -19,6 +19,7 @@ struct peers {
     struct dyn_timer *beat;
     struct dyn_timer *turn; /* when somebody may be gone */
     bool asking;
+    bool owed;    /* a beat came due while the one before was under way */
     bool refused; /* and told: our beats are not taken */
     bool left;
 };
@@ -45,6 +46,8 @@ static void turned(void *arg)
         peers->options.changed(peers->options.arg);
     }
 }
+
+static void beat(void *arg);
 
 /* "COUNT TEXT" */
 static uint64_t beats_of(struct dyn_str value)
@@ -83,6 +86,9 @@ static void beaten(void *arg, dyn_err err, const struct bus_reply *reply)
     }
     bool changed = members_end(peers->members);
     turn_arm(peers);
+    if (peers->owed) {
+        beat(peers); /* answers further apart than gone_ms / 2 would begin every watch anew */
+    }
     if (changed) {
         peers->options.changed(peers->options.arg);
     }
@@ -91,6 +97,7 @@ static void beaten(void *arg, dyn_err err, const struct bus_reply *reply)
 static void beat(void *arg)
 {
     struct peers *peers = arg;
+    peers->owed = peers->asking;
     if (peers->bus == NULL || peers->asking || peers->left) {
         return;
     }

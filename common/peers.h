@@ -1,7 +1,9 @@
 /*
  * peers: this service among the others of its role: the core members.h over the command connection.
  *
- * Beats each redis.lease.beat in PREFIX:{SHORT}:members, SHORT the role's: col, est, act, rep.
+ * Beats each redis.lease.beat in PREFIX:{SHORT}:members, SHORT the role's: col, est, act, rep. One
+ * beat is under way at a time; one that comes due meanwhile is sent with the answer. Where answers
+ * take longer than half of redis.lease.gone nobody is ever found to be gone.
  *
  * Threads: the loop thread only.
  */

@@ -304,6 +304,8 @@ mutant 'members: an emptied hash is no farewell' $members unit/test_members \
     'member->listed || (member->emptied && member->alive)' 'member->listed'
 mutant 'members: nothing is owned before all is known' $members unit/test_members \
     'bool ours = members->known;' 'bool ours = true;'
+mutant 'peers: a beat that came due is owed' common/peers.c integration/test_peers \
+    'peers->owed = peers->asking;' 'peers->owed = false;'
 mutant 'members: the silent are gone' $members unit/test_members \
     'member->alive && still_ms(members, member) >= members->gone_ms' 'false'
 mutant 'members: a stranger must be seen to move' $members unit/test_members \
