@@ -134,6 +134,9 @@ static void window_insert_late(struct window *window, double value)
     if (value <= newest.value) {
         return;
     }
+    if (window->zero_since != WINDOW_NEVER) {
+        window->zero_since = window->last_at; /* demand lay among the zeros: doubted anew */
+    }
     window->count--;
     window_pop_up_to(window, value);
     window_push(window, (struct window_span){window->last_at, value});

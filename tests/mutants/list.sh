@@ -26,6 +26,8 @@ mutant 'window: late samples count for the maximum' $window unit/test_window \
 ' ''
 mutant 'window: what is late and lower ends nothing' $window unit/test_window \
     'now - at <= rule->interval_ms || !(value < window_value(window))' 'true'
+mutant 'window: late demand among zeros begins their doubt anew' $window unit/test_window \
+    'window->zero_since = window->last_at;' ''
 mutant 'window: a merge keeps the higher value' $window unit/test_window \
     'window_slot(window, 1)->value = window_at(window, 0)->value;' ''
 mutant 'window: a sample is in force until the next' $window unit/test_window \

@@ -235,6 +235,33 @@ START_TEST(zeros_are_doubted_anew_after_a_clock_that_jumped)
 }
 END_TEST
 
+START_TEST(a_late_demand_among_zeros_begins_their_doubt_anew)
+{
+    add(1000, 10);
+    for (int64_t t = 1060; t <= 1660; t += 60) {
+        add(t, 0);
+    }
+    ck_assert_int_eq(cover_at(1660), COVER_YES);
+    window_add(&window, &minute, 1630 * 1000, 1700 * 1000, 5); /* in force until 1660 */
+    ck_assert_int_eq(cover_at(1700), COVER_DOUBT);
+    for (int64_t t = 1720; t <= 2220; t += 60) {
+        add(t, 0);
+    }
+    ck_assert_int_eq(cover_at(2259), COVER_DOUBT);
+    ck_assert_int_eq(cover_at(2260), COVER_YES);
+}
+END_TEST
+
+START_TEST(a_late_zero_among_zeros_changes_no_doubt)
+{
+    for (int64_t t = 1000; t <= 1600; t += 60) {
+        add(t, 0);
+    }
+    window_add(&window, &minute, 1530 * 1000, 1600 * 1000, 0);
+    ck_assert_int_eq(cover_at(1600), COVER_YES);
+}
+END_TEST
+
 START_TEST(zeros_without_demand_before_are_doubted_as_well)
 {
     for (int64_t t = 1000; t <= 1600; t += 60) {
@@ -420,6 +447,8 @@ int main(void)
     tcase_add_test(tests, a_break_before_the_first_sample_is_remembered);
     tcase_add_test(tests, zeros_after_demand_are_doubted_for_one_more_window);
     tcase_add_test(tests, zeros_are_doubted_anew_after_a_clock_that_jumped);
+    tcase_add_test(tests, a_late_demand_among_zeros_begins_their_doubt_anew);
+    tcase_add_test(tests, a_late_zero_among_zeros_changes_no_doubt);
     tcase_add_test(tests, zeros_without_demand_before_are_doubted_as_well);
     tcase_add_test(tests, zeros_are_believed_at_once_when_doubt_is_off);
     tcase_add_test(tests, a_full_window_merges_and_never_says_less);
