@@ -7,10 +7,17 @@ enum field_state {
     FIELD_SENT
 };
 
+enum field_kind {
+    FIELD_SET,
+    FIELD_POSITION,
+    FIELD_REMOVED
+};
+
 struct field {
     char name[CURSOR_FIELD_MAX];
     char value[CURSOR_VALUE_MAX]; /* "": removed */
     enum field_state state;
+    enum field_kind kind;
 };
 
 struct cursor {
@@ -129,7 +136,8 @@ static struct field *field_get(struct cursor *cursor, const char *name)
     return field;
 }
 
-void cursor_set(struct cursor *cursor, const char *field, const char *value)
+static void field_change(struct cursor *cursor, const char *field, const char *value,
+                         enum field_kind kind)
 {
     DYN_ASSERT(strlen(field) < CURSOR_FIELD_MAX);
     DYN_ASSERT(strlen(value) < CURSOR_VALUE_MAX);
@@ -137,7 +145,18 @@ void cursor_set(struct cursor *cursor, const char *field, const char *value)
     if (place != NULL) {
         dyn_str_copy(place->value, sizeof place->value, dyn_str_from(value));
         place->state = FIELD_DIRTY;
+        place->kind = kind;
     }
+}
+
+void cursor_set(struct cursor *cursor, const char *field, const char *value)
+{
+    field_change(cursor, field, value, value[0] == '\0' ? FIELD_REMOVED : FIELD_SET);
+}
+
+void cursor_move(struct cursor *cursor, const char *field, const char *position)
+{
+    field_change(cursor, field, position, FIELD_POSITION);
 }
 
 /* What was sent and did not change meanwhile is done with; after a failure all is to be sent. */
@@ -177,18 +196,19 @@ static void write_answered(void *arg, dyn_err err, const struct bus_reply *reply
     }
 }
 
-/* Append fields that have a value, or those that have none; they count as sent. */
-static size_t fields_take(struct cursor *cursor, bool removed, struct dyn_str *argv, size_t *argc)
+/* Append fields of that kind; they count as sent. How many fit into `room`. */
+static size_t fields_take(struct cursor *cursor, enum field_kind kind, size_t room,
+                          struct dyn_str *argv, size_t *argc)
 {
     size_t taken = 0;
-    for (size_t i = 0; i < cursor->count && taken < CURSOR_CALL_MAX; i++) {
+    for (size_t i = 0; i < cursor->count && taken < room; i++) {
         struct field *field = &cursor->fields[i];
-        if (field->state == FIELD_SENT || (field->value[0] == '\0') != removed) {
+        if (field->state == FIELD_SENT || field->kind != kind) {
             continue;
         }
         field->state = FIELD_SENT;
         argv[(*argc)++] = dyn_str_from(field->name);
-        if (!removed) {
+        if (kind != FIELD_REMOVED) {
             argv[(*argc)++] = dyn_str_from(field->value);
         }
         taken++;
@@ -208,8 +228,11 @@ static bool fields_send(struct cursor *cursor)
                                                     dyn_str_from(cursor->epoch)};
     char count[16];
     size_t argc = 8;
-    size_t changed = fields_take(cursor, false, argv, &argc);
-    size_t removed = fields_take(cursor, true, argv, &argc);
+    /* Where others take all the room, more of them may be left: positions wait for the next call.
+     */
+    size_t changed = fields_take(cursor, FIELD_SET, CURSOR_CALL_MAX, argv, &argc);
+    changed += fields_take(cursor, FIELD_POSITION, CURSOR_CALL_MAX - changed, argv, &argc);
+    size_t removed = fields_take(cursor, FIELD_REMOVED, CURSOR_CALL_MAX, argv, &argc);
     (void)snprintf(count, sizeof count, "%zu", changed);
     argv[7] = dyn_str_from(count);
     if (changed + removed == 0) {

@@ -4,8 +4,9 @@
  *
  * What changed goes out by dyn_settle, which writes nothing unless the sink's lease is still held
  * under the epoch that cursor_lead() told: one call at a time, at most CURSOR_CALL_MAX fields and
- * as many that are removed, so that a cursor and what belongs to it change together. What a lost
- * connection may not have written is written again.
+ * as many that are removed. A position is never written before what was set with it: together where
+ * that fits into one call, else with the last of several. What a lost connection may not have
+ * written is written again.
  *
  * Ownership: after cursor_free() its memory goes when the last answer has come; no callback of it
  * comes any more.
@@ -48,6 +49,8 @@ DYN_NODISCARD dyn_err cursor_load(struct cursor *cursor, cursor_field_fn *field,
 
 /** Change a field, "" removes it. Written by the next cursor_flush(). */
 void cursor_set(struct cursor *cursor, const char *field, const char *value);
+/** The same for how far a stream is: written once all that was set is. */
+void cursor_move(struct cursor *cursor, const char *field, const char *position);
 /** Write what changed, unless that is under way already. */
 void cursor_flush(struct cursor *cursor);
 bool cursor_is_clean(const struct cursor *cursor);

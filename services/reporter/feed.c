@@ -223,7 +223,7 @@ static void item_accepted(void *arg, const struct host_item *item)
     struct feed *feed = arg;
     char id[ENTRY_ID_TEXT];
     entry_id_format(item->id, id, sizeof id);
-    cursor_set(feed->cursor, feed->streams[item->stream].field, id);
+    cursor_move(feed->cursor, feed->streams[item->stream].field, id);
     if (item->seen_name[0] != '\0') {
         cursor_set(feed->cursor, item->seen_name, item->seen_value);
     }

@@ -345,6 +345,12 @@ mutant 'reporter: nothing is delivered near the deadline' services/reporter/owne
 mutant 'reporter: errors wait for the cursor' services/reporter/feed.c \
     integration/test_reporters \
     '(!each || cursor_is_clean(feed->cursor))' '(each || !each)'
+mutant 'reporter: a cursor is not written before what was told' services/reporter/cursor.c \
+    integration/test_cursor \
+    'size_t changed = fields_take(cursor, FIELD_SET, CURSOR_CALL_MAX, argv, &argc);
+    changed += fields_take(cursor, FIELD_POSITION,' \
+    'size_t changed = fields_take(cursor, FIELD_POSITION, CURSOR_CALL_MAX, argv, &argc);
+    changed += fields_take(cursor, FIELD_SET,'
 mutant 'reporter: what lasts is not forgotten for what is over' services/reporter/dedup.c \
     unit/test_dedup 'a->open != b->open ? b->open : a->window_ms < b->window_ms' \
     'a->window_ms < b->window_ms'
