@@ -305,7 +305,7 @@ struct config {
     size_t apps_count;
     struct config_sink *sinks[CONFIG_KINDS]; /* STATS, ERRORS, SUCCESS */
     size_t sinks_count[CONFIG_KINDS];
-    int64_t longest_window_ms; /* the longest hysteresis_period + doubt_zero */
+    int64_t longest_window_ms; /* the longest hysteresis_period + doubt_zero, or max_gap */
     uint64_t hash;   /* of all that decides: equal hashes, equal folds. No secrets in it */
     char **warnings; /* what was read but should be told: an alias, a likely mistake */
     size_t warnings_count;

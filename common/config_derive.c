@@ -178,6 +178,14 @@ static uint64_t app_hash(const struct config *config, const struct config_app *a
     return hash ^ mixed(controllers);
 }
 
+/* How far back the log must be read to know what an input's window knows: what lies at its far end
+ * may be a max_gap older. Twice the longest is read. */
+static int64_t window_of(const struct config_input *in)
+{
+    int64_t window_ms = in->hysteresis_period_ms + in->doubt_zero_ms;
+    return window_ms > in->max_gap_ms ? window_ms : in->max_gap_ms;
+}
+
 static void app_derive(struct config *config, struct config_app *app)
 {
     app->partition =
@@ -191,7 +199,7 @@ static void app_derive(struct config *config, struct config_app *app)
         controller->running_series = running_series_of(app, controller);
         for (size_t k = 0; k < controller->inputs_count; k++) {
             struct config_input *in = &controller->inputs[k];
-            int64_t window_ms = in->hysteresis_period_ms + in->doubt_zero_ms;
+            int64_t window_ms = window_of(in);
 
             in->series = series_of(app, controller, in);
             if (window_ms > config->longest_window_ms) {

@@ -380,7 +380,8 @@ END_TEST
 
 START_TEST(an_outage_longer_than_any_window_is_told_as_lost)
 {
-    configure("          - {name: wave, type: sine, hysteresis_period: 1, doubt_zero: 0}\n");
+    configure("          - {name: wave, type: sine, hysteresis_period: 1, doubt_zero: 0, "
+              "max_gap: 1}\n");
     ck_assert_int_le(config->longest_window_ms, 1000);
     start();
     (void)await_samples("wave", SAMPLE_GOOD, 2);

@@ -233,6 +233,8 @@ mutant 'plans: what holds no value is told' services/estimator/fold.c unit/test_
 ' ''
 mutant 'plans: a number for an app is not for its plans' services/estimator/pins.c unit/test_pins \
     'command->verb == COMMAND_UNPIN || controller->plans == NULL' 'true'
+mutant 'config: what is read again reaches over a max_gap' common/config_derive.c unit/test_config \
+    'window_ms > in->max_gap_ms ? window_ms : in->max_gap_ms' 'window_ms'
 mutant 'plans: another ladder is another controller' common/config_derive.c unit/test_config_plans \
     'seed = hash_text(seed, plans->plans[i].name);' '(void)seed;'
 

@@ -152,6 +152,17 @@ END_TEST
 #define ONE(options) \
     "{controller_plugins: [{name: web, type: dynos, input_plugins: [{" options "}]}]}"
 
+/* A leader must find the last value of whatever counts as covered. */
+START_TEST(the_longest_window_reaches_over_a_max_gap)
+{
+    struct config *config = load_text(
+        ACCOUNT "apps: {shop: " ONE("name: w, type: sine, interval: 1h, doubt_zero: 0") "}\n");
+    ck_assert_int_eq(config->apps[0].controllers[0].inputs[0].hysteresis_period_ms, 3600000);
+    ck_assert_int_eq(config->longest_window_ms, 3 * 3600000);
+    config_free(config);
+}
+END_TEST
+
 START_TEST(the_hash_tells_what_decides_and_nothing_else)
 {
     struct config *a = load_text(ACCOUNT "apps: {shop: " ONE(
@@ -653,6 +664,7 @@ int main(void)
     tcase_set_timeout(tc, 120);
     tcase_add_test(tc, the_original_file_loads_unchanged);
     tcase_add_test(tc, all_sections_of_the_original_load);
+    tcase_add_test(tc, the_longest_window_reaches_over_a_max_gap);
     tcase_add_test(tc, a_fleet_loads_with_its_precedence);
     tcase_add_test(tc, the_hash_tells_what_decides_and_nothing_else);
     tcase_add_test(tc, each_service_needs_its_own_secrets_and_no_others);
