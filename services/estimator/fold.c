@@ -453,7 +453,7 @@ static void fold_tick_controller(struct fold *fold, size_t index, int64_t now, i
             input->born_at = now;
         }
         fold_tell_lag(fold, input, now, out);
-        fold_tell_above(fold, input, out);
+        fold_tell_above(fold, input, now, out);
     }
     fold_tell_running(fold, controller, now, out);
     struct fold_decision decision = fold_decide(fold, controller, now);

@@ -34,7 +34,7 @@
 #define FOLD_ALONE_MS 30000                  /* a lease stands still for 8 s before it is taken */
 #define FOLD_DRIFT_MS 1               /* forgiven each tick: NTP slews by at most 0.5 ms a second */
 #define FOLD_OUTAGE_MS 300000         /* the original's OUTAGE */
-#define FOLD_HELD_AGAIN_MS 3600000    /* an outage is told again each hour */
+#define FOLD_HELD_AGAIN_MS 3600000    /* what lasts is told again each hour */
 #define FOLD_KEYFRAME_TICKS 60        /* every target is restated within that many ticks */
 #define FOLD_RESOURCES_MAX 1000000000 /* far beyond every max_resource: no overflow on the way */
 #define FOLD_UNKNOWN_MS 180000        /* what runs is not known for so long: told */

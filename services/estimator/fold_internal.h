@@ -16,6 +16,12 @@ enum fold_lag {
     LAG_OUTAGE = 2
 };
 
+/* What was told of a trouble that lasts. */
+struct fold_told {
+    bool raised;
+    int64_t at; /* log ms of the last word */
+};
+
 struct fold_input {
     struct window window;
     struct window *asked; /* of a target, owned: what each value asked for; NULL: another input */
@@ -26,8 +32,8 @@ struct fold_input {
     int64_t told_at;   /* log ms at which its outage was last told */
     int64_t turned_at; /* of a counter, see counter.h; WINDOW_NEVER */
     uint32_t controller;
-    uint8_t told;    /* enum fold_lag that was told */
-    bool told_above; /* that it needs more than the largest plan */
+    uint8_t told;           /* enum fold_lag that was told */
+    struct fold_told above; /* it needs more than the largest plan */
 };
 
 struct fold_decision {
@@ -44,8 +50,8 @@ struct fold_controller {
     struct fold_decision given; /* what was last put out; exists false: nothing yet */
     struct running *running;    /* owned; NULL: no input needs to know it */
     int64_t unknown_since;      /* log ms of the first tick at which it was not known what runs */
-    bool unknown_told;
-    int32_t pin; /* -1: none */
+    struct fold_told unknown;   /* the same, told after FOLD_UNKNOWN_MS */
+    int32_t pin;                /* -1: none */
     uint32_t first_input;
     uint32_t inputs_count;
 };
@@ -136,9 +142,10 @@ void fold_forget_told(struct fold *fold, int64_t now);
 /** Tell of an input's lag what was not told yet. */
 void fold_tell_lag(struct fold *fold, struct fold_input *input, int64_t now,
                    const struct fold_out *out);
-/** Tell, once each way, that an input needs more than the largest plan, and no longer does. */
-void fold_tell_above(struct fold *fold, struct fold_input *input, const struct fold_out *out);
-/** Tell that a target is held because nobody says what runs, and when that is over. */
+/** Tell that an input needs more than the largest plan, each hour, and that it no longer does. */
+void fold_tell_above(struct fold *fold, struct fold_input *input, int64_t now,
+                     const struct fold_out *out);
+/** Tell that a target is held because nobody says what runs, each hour, and when that is over. */
 void fold_tell_running(struct fold *fold, struct fold_controller *controller, int64_t now,
                        const struct fold_out *out);
 /** `member` is the collector that lacks something; empty: several, or not known. */

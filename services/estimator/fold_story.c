@@ -186,6 +186,17 @@ void fold_tell_lag(struct fold *fold, struct fold_input *input, int64_t now,
     }
 }
 
+/* Whether there is something to tell of a trouble: it begins, has lasted for an hour since it was
+ * told, or is over. */
+static bool fold_turns(struct fold_told *told, bool is, int64_t now)
+{
+    if (is == told->raised && !(is && now - told->at >= FOLD_HELD_AGAIN_MS)) {
+        return false;
+    }
+    *told = (struct fold_told){is, now};
+    return true;
+}
+
 static bool fold_is_above(const struct fold_input *input)
 {
     const struct plan_table *plans = input->config->plans;
@@ -193,7 +204,8 @@ static bool fold_is_above(const struct fold_input *input)
     return plans != NULL && !isnan(max) && fold_resources(input->config, max) > plans->count;
 }
 
-void fold_tell_above(struct fold *fold, struct fold_input *input, const struct fold_out *out)
+void fold_tell_above(struct fold *fold, struct fold_input *input, int64_t now,
+                     const struct fold_out *out)
 {
     const struct config_input *config = input->config;
     double max = window_max(&input->window);
@@ -201,10 +213,9 @@ void fold_tell_above(struct fold *fold, struct fold_input *input, const struct f
         return;
     }
     bool above = fold_is_above(input);
-    if (above == input->told_above) {
+    if (!fold_turns(&input->above, above, now)) {
         return;
     }
-    input->told_above = above;
     const char *largest = config->plans->plans[config->plans->count - 1].name;
     struct dyn_buf text;
     dyn_buf_init(&text, DYN_ERROR_TEXT_MAX);
@@ -247,12 +258,12 @@ static bool fold_wants_running(const struct fold *fold, const struct fold_contro
 static void fold_give_running(const struct fold_controller *controller, const struct fold_out *out)
 {
     struct event event = {
-        .level = controller->unknown_told ? EVENT_WARN : EVENT_INFO,
-        .state = controller->unknown_told ? EVENT_RAISED : EVENT_OVER,
+        .level = controller->unknown.raised ? EVENT_WARN : EVENT_INFO,
+        .state = controller->unknown.raised ? EVENT_RAISED : EVENT_OVER,
         .code = DYN_STR("running_unknown"),
         .app = dyn_str_from(controller->app->name),
         .controller = dyn_str_from(controller->config->name),
-        .text = controller->unknown_told
+        .text = controller->unknown.raised
                     ? DYN_STR("a target is in proportion to what runs, and no actuator has told "
                               "that any does: nothing is scaled by it. Does one run, can it read "
                               "the app, is the mode off, does the app run at 0?")
@@ -274,9 +285,7 @@ void fold_tell_running(struct fold *fold, struct fold_controller *controller, in
     }
     bool unknown = controller->unknown_since != WINDOW_NEVER &&
                    now - controller->unknown_since >= FOLD_UNKNOWN_MS;
-    bool known = controller->unknown_since == WINDOW_NEVER;
-    if (controller->unknown_told ? known : unknown) {
-        controller->unknown_told = unknown;
+    if (fold_turns(&controller->unknown, unknown, now)) {
         fold_give_running(controller, out);
     }
 }
@@ -288,12 +297,12 @@ void fold_forget_told(struct fold *fold, int64_t now)
         if (fold_lag(input, now) != LAG_NONE) {
             input->told = LAG_NONE;
         }
-        input->told_above = input->told_above && !fold_is_above(input);
+        input->above.raised = input->above.raised && !fold_is_above(input);
     }
     for (size_t c = 0; c < fold->plan.controllers_count; c++) {
         struct fold_controller *controller = &fold->plan.controllers[c];
-        controller->unknown_told =
-            controller->unknown_told && !fold_wants_running(fold, controller, now);
+        controller->unknown.raised =
+            controller->unknown.raised && !fold_wants_running(fold, controller, now);
     }
 }
 

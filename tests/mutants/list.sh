@@ -97,12 +97,14 @@ mutant 'fold: a first leader has missed nothing' $fold unit/test_fold_leaders \
         return tick->epoch == fold->epoch ? 0 : now;'
 mutant 'fold: missing batches are counted' $fold unit/test_fold \
     'uint64_t missing = batch->seq - member->seq - 1;' 'uint64_t missing = 0;'
+mutant 'fold: what lasts is told again each hour' services/estimator/fold_story.c unit/test_fold \
+    '!(is && now - told->at >= FOLD_HELD_AGAIN_MS)' 'true'
 mutant 'fold: what ended while nobody led is told as over' services/estimator/fold_story.c \
-    unit/test_fold_leaders 'input->told_above = input->told_above && !fold_is_above(input);' \
-    'input->told_above = false;'
+    unit/test_fold_leaders 'input->above.raised = input->above.raised && !fold_is_above(input);' \
+    'input->above.raised = false;'
 mutant 'fold: what runs is known again though nobody led' services/estimator/fold_story.c \
     unit/test_fold_leaders \
-    'controller->unknown_told && !fold_wants_running(fold, controller, now);' 'false;'
+    'controller->unknown.raised && !fold_wants_running(fold, controller, now);' 'false;'
 mutant 'fold: what is lost while nobody leads is told' $fold unit/test_fold_leaders \
     'fold->lost_lately += lost;' ''
 mutant 'fold: a pin ends' $fold unit/test_fold \
@@ -229,7 +231,7 @@ mutant 'plans: add-ons that cannot be read hold no dynos' $step unit/test_actuat
     int64_t readable_at' 'const struct act_reading *reading = &app->readings[ACT_PLANS];
     int64_t readable_at'
 mutant 'plans: what holds no value is told' services/estimator/fold.c unit/test_fold \
-    '        fold_tell_above(fold, input, out);
+    '        fold_tell_above(fold, input, now, out);
 ' ''
 mutant 'plans: a number for an app is not for its plans' services/estimator/pins.c unit/test_pins \
     'command->verb == COMMAND_UNPIN || controller->plans == NULL' 'true'

@@ -187,17 +187,22 @@ START_TEST(a_failure_is_never_a_value_and_a_recovery_is_told)
 }
 END_TEST
 
+static size_t told(const char *words)
+{
+    size_t count = 0;
+    for (const char *at = events; (at = strstr(at, words)) != NULL; at++) {
+        count++;
+    }
+    return count;
+}
+
 START_TEST(an_outage_is_told_again_each_hour)
 {
     run(600, 1200, 901);
     for (int64_t t = 1200; t < 1200 + 2 * 3600 + 400; t++) {
         tick(t);
     }
-    size_t told = 0;
-    for (const char *at = events; (at = strstr(at, "input_outage rpm raised")) != NULL; at++) {
-        told++;
-    }
-    ck_assert_uint_eq(told, 3);
+    ck_assert_uint_eq(told("input_outage rpm raised"), 3);
 }
 END_TEST
 
@@ -215,6 +220,33 @@ START_TEST(a_break_does_not_make_a_counters_drop_true)
     }
     ck_assert(!blog_got.last.raise_only);
     ck_assert_int_eq(blog_got.last.rung, 3);
+}
+END_TEST
+
+START_TEST(what_is_above_all_plans_for_long_is_told_again_each_hour)
+{
+    blog_scales_plans(PLAN_SIZE);
+    run(600, 600 + 2 * 3600, 50000);
+    ck_assert_uint_eq(told("above_plans users raised\n"), 2);
+    run(600 + 2 * 3600, 601 + 2 * 3600, 50000);
+    ck_assert_uint_eq(told("above_plans users raised\n"), 3);
+    run(601 + 2 * 3600, 1200 + 2 * 3600, 40000);
+    ck_assert_uint_eq(told("above_plans users over\n"), 1);
+}
+END_TEST
+
+START_TEST(what_runs_and_is_not_known_for_long_is_told_again_each_hour)
+{
+    blog_inputs[0].conversion = CONFIG_TARGET;
+    blog_inputs[0].target = 100;
+    blog_controller.needs_running = true;
+    blog_controller.running_series = 44;
+    fold_again();
+    run(600, 600 + 2 * 3600, 250);
+    ck_assert_uint_eq(told("running_unknown  raised\n"), 2);
+    say(600 + 2 * 3600, 44, 4);
+    run(600 + 2 * 3600, 660 + 2 * 3600, 250);
+    ck_assert_uint_eq(told("running_unknown  over\n"), 1);
 }
 END_TEST
 
@@ -717,6 +749,8 @@ int main(void)
     tcase_add_test(tests, a_failure_is_never_a_value_and_a_recovery_is_told);
     tcase_add_test(tests, an_outage_is_told_again_each_hour);
     tcase_add_test(tests, a_break_does_not_make_a_counters_drop_true);
+    tcase_add_test(tests, what_is_above_all_plans_for_long_is_told_again_each_hour);
+    tcase_add_test(tests, what_runs_and_is_not_known_for_long_is_told_again_each_hour);
     tcase_add_test(tests, ignore_leaves_an_input_out_once_it_is_in_outage);
     tcase_add_test(tests, with_every_input_ignored_nothing_falls);
     tcase_add_test(tests, a_fallback_raises_and_never_lowers);
