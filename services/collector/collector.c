@@ -182,19 +182,15 @@ static void input_sample(void *arg, const struct poller_input *of, enum sample_s
     }
 }
 
+/* Only logged: its samples say so, and whoever leads their partition tells people, also of the end
+ * when the secret came with another process. */
 static void input_disabled(void *arg, const struct poller_input *of, const char *why)
 {
-    struct collector *collector = arg;
-    struct event event = {
-        .level = why != NULL ? EVENT_ERROR : EVENT_INFO,
-        .state = why != NULL ? EVENT_RAISED : EVENT_OVER,
-        .code = DYN_STR("input_disabled"),
-        .app = dyn_str_from(of->app->name),
-        .controller = dyn_str_from(of->controller->name),
-        .input = dyn_str_from(of->input->name),
-        .text = dyn_str_from(why != NULL ? why : "the input is set up again"),
-    };
-    service_event(collector->service, &event);
+    (void)arg;
+    dyn_log(why != NULL ? DYN_LOG_ERROR : DYN_LOG_INFO,
+            why != NULL ? "input_disabled" : "input_enabled",
+            "app=%s controller=%s input=%s msg=%s", of->app->name, of->controller->name,
+            of->input->name, dyn_log_quoted(why != NULL ? why : "it is set up again"));
 }
 
 static void drain_trouble(void *arg, const char *why)

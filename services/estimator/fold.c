@@ -317,6 +317,7 @@ static void fold_sample(struct fold *fold, const struct sample *sample, int64_t 
     if (input->born_at == WINDOW_NEVER) {
         input->born_at = now;
     }
+    input->disabled = sample->status == SAMPLE_DISABLED;
     if (sample->status != SAMPLE_GOOD) {
         fold->counts.failed++;
         fold_keep_reason(input, sample->reason);
@@ -453,6 +454,7 @@ static void fold_tick_controller(struct fold *fold, size_t index, int64_t now, i
             input->born_at = now;
         }
         fold_tell_lag(fold, input, now, out);
+        fold_tell_disabled(fold, input, now, out);
         fold_tell_above(fold, input, now, out);
     }
     fold_tell_running(fold, controller, now, out);

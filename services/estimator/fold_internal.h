@@ -33,6 +33,8 @@ struct fold_input {
     int64_t turned_at; /* of a counter, see counter.h; WINDOW_NEVER */
     uint32_t controller;
     uint8_t told;           /* enum fold_lag that was told */
+    bool disabled;          /* the newest sample says that it cannot be asked */
+    struct fold_told off;   /* that it is so */
     struct fold_told above; /* it needs more than the largest plan */
 };
 
@@ -142,6 +144,9 @@ void fold_forget_told(struct fold *fold, int64_t now);
 /** Tell of an input's lag what was not told yet. */
 void fold_tell_lag(struct fold *fold, struct fold_input *input, int64_t now,
                    const struct fold_out *out);
+/** Tell that an input is disabled, each hour, and that it no longer is. */
+void fold_tell_disabled(struct fold *fold, struct fold_input *input, int64_t now,
+                        const struct fold_out *out);
 /** Tell that an input needs more than the largest plan, each hour, and that it no longer does. */
 void fold_tell_above(struct fold *fold, struct fold_input *input, int64_t now,
                      const struct fold_out *out);

@@ -197,6 +197,22 @@ static bool fold_turns(struct fold_told *told, bool is, int64_t now)
     return true;
 }
 
+void fold_tell_disabled(struct fold *fold, struct fold_input *input, int64_t now,
+                        const struct fold_out *out)
+{
+    if (out->event == NULL || !fold_turns(&input->off, input->disabled, now)) {
+        return;
+    }
+    struct event event = {
+        .level = input->disabled ? EVENT_ERROR : EVENT_INFO,
+        .state = input->disabled ? EVENT_RAISED : EVENT_OVER,
+        .code = DYN_STR("input_disabled"),
+        .text =
+            input->disabled ? dyn_str_from(input->reason) : DYN_STR("the input is set up again"),
+    };
+    fold_event_of_input(fold, input, event, out);
+}
+
 static bool fold_is_above(const struct fold_input *input)
 {
     const struct plan_table *plans = input->config->plans;
@@ -297,6 +313,7 @@ void fold_forget_told(struct fold *fold, int64_t now)
         if (fold_lag(input, now) != LAG_NONE) {
             input->told = LAG_NONE;
         }
+        input->off.raised = input->off.raised && !input->disabled;
         input->above.raised = input->above.raised && !fold_is_above(input);
     }
     for (size_t c = 0; c < fold->plan.controllers_count; c++) {

@@ -97,6 +97,8 @@ mutant 'fold: a first leader has missed nothing' $fold unit/test_fold_leaders \
         return tick->epoch == fold->epoch ? 0 : now;'
 mutant 'fold: missing batches are counted' $fold unit/test_fold \
     'uint64_t missing = batch->seq - member->seq - 1;' 'uint64_t missing = 0;'
+mutant 'fold: an input that cannot be asked is told' $fold unit/test_fold \
+    'input->disabled = sample->status == SAMPLE_DISABLED;' ''
 mutant 'fold: what lasts is told again each hour' services/estimator/fold_story.c unit/test_fold \
     '!(is && now - told->at >= FOLD_HELD_AGAIN_MS)' 'true'
 mutant 'fold: what ended while nobody led is told as over' services/estimator/fold_story.c \
@@ -105,6 +107,9 @@ mutant 'fold: what ended while nobody led is told as over' services/estimator/fo
 mutant 'fold: what runs is known again though nobody led' services/estimator/fold_story.c \
     unit/test_fold_leaders \
     'controller->unknown.raised && !fold_wants_running(fold, controller, now);' 'false;'
+mutant 'fold: an input that can be asked again is told' services/estimator/fold_story.c \
+    unit/test_fold_leaders 'input->off.raised = input->off.raised && !input->disabled;' \
+    'input->off.raised = false;'
 mutant 'fold: what is lost while nobody leads is told' $fold unit/test_fold_leaders \
     'fold->lost_lately += lost;' ''
 mutant 'fold: a pin ends' $fold unit/test_fold \

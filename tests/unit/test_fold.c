@@ -223,6 +223,24 @@ START_TEST(a_break_does_not_make_a_counters_drop_true)
 }
 END_TEST
 
+START_TEST(an_input_that_cannot_be_asked_is_told_until_it_can)
+{
+    run(600, 660, 250);
+    send_at(660 * 1000, SERIES_BLOG, 0, SAMPLE_DISABLED, 0);
+    tick(661);
+    send_at(720 * 1000, SERIES_BLOG, 0, SAMPLE_DISABLED, 0);
+    tick(721);
+    ck_assert_uint_eq(told("input_disabled users raised\n"), 1);
+    say_failure(780, SERIES_BLOG); /* asked, and no good answer: another matter */
+    tick(781);
+    ck_assert_uint_eq(told("input_disabled users over\n"), 1);
+    send_at(840 * 1000, SERIES_BLOG, 0, SAMPLE_DISABLED, 0);
+    say(841, SERIES_BLOG, 250);
+    tick(842);
+    ck_assert_uint_eq(told("input_disabled"), 2);
+}
+END_TEST
+
 START_TEST(what_is_above_all_plans_for_long_is_told_again_each_hour)
 {
     blog_scales_plans(PLAN_SIZE);
@@ -749,6 +767,7 @@ int main(void)
     tcase_add_test(tests, a_failure_is_never_a_value_and_a_recovery_is_told);
     tcase_add_test(tests, an_outage_is_told_again_each_hour);
     tcase_add_test(tests, a_break_does_not_make_a_counters_drop_true);
+    tcase_add_test(tests, an_input_that_cannot_be_asked_is_told_until_it_can);
     tcase_add_test(tests, what_is_above_all_plans_for_long_is_told_again_each_hour);
     tcase_add_test(tests, what_runs_and_is_not_known_for_long_is_told_again_each_hour);
     tcase_add_test(tests, ignore_leaves_an_input_out_once_it_is_in_outage);

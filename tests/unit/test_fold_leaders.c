@@ -153,6 +153,21 @@ START_TEST(what_is_no_more_above_all_plans_is_told_by_the_next_leader)
 }
 END_TEST
 
+START_TEST(an_input_that_can_be_asked_again_is_told_by_the_next_leader)
+{
+    send_at(600 * 1000, SERIES_BLOG, 0, SAMPLE_DISABLED, 0);
+    tick(601);
+    take_over();
+    tick(605);
+    ck_assert_str_eq(events, "input_disabled users raised\ninput_disabled users raised\n");
+    say(610, SERIES_BLOG, 250); /* nobody leads */
+    events[0] = 0;
+    take_over();
+    tick(615);
+    ck_assert_str_eq(events, "input_disabled users over\n");
+}
+END_TEST
+
 /* Blog's target is in proportion to what runs, which nobody tells. */
 static void blog_waits_for_what_runs(void)
 {
@@ -228,6 +243,7 @@ int main(void)
     tcase_add_test(tests, a_successor_within_half_a_minute_keeps_coverage);
     tcase_add_test(tests, a_first_leader_finds_values_and_no_break);
     tcase_add_test(tests, what_is_no_more_above_all_plans_is_told_by_the_next_leader);
+    tcase_add_test(tests, an_input_that_can_be_asked_again_is_told_by_the_next_leader);
     tcase_add_test(tests, what_runs_and_is_known_again_is_told_by_the_next_leader);
     tcase_add_test(tests, a_new_leader_tells_anew_that_what_runs_is_not_known);
     tcase_add_test(tests, what_was_lost_while_nobody_led_is_told_with_the_next_first_tick);
