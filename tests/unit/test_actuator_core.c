@@ -1,452 +1,8 @@
-/*
- * The actuator's core against a model Heroku: a token bucket, formations or the plans of an add-on,
- * and whatever answer a test asks for. Time moves by hand. What holds for dynos and for plans is
- * tested with both.
- */
-#include "actuator/core.h"
+/* The actuator's core. What holds for dynos and for plans is tested with both. */
+#include "tests/unit/support_actuator.h"
 
 #include <check.h>
 #include <stdlib.h>
-
-#define WALL INT64_C(1700000000000)
-#define QUEUE 64
-#define PLANS 50
-
-static struct plan plans[PLANS];
-static char plan_names[PLANS][16];
-static const struct plan_table plan_table = {.addon = "test", .plans = plans, .count = PLANS};
-
-struct model {
-    struct config config;
-    struct config_account accounts[2];
-    struct config_app apps[4];
-    struct config_controller controllers[4];
-    struct act_core *core;
-    struct act_now now;
-
-    /* Heroku. */
-    int32_t quantity[4]; /* of each app's web; -1: no such type */
-    bool plans;          /* quantities are rungs of an add-on's plans */
-    bool provisioning;   /* ... which is being changed */
-    bool both;           /* the second quantity is that of the first app's add-on */
-    int32_t others;      /* dynos of a second process type */
-    bool maintenance;
-    int64_t tokens, tokens_max;
-    int64_t refill_ms;
-    int64_t refilled_at;
-    const char *identity[2];
-    int overdrawn; /* requests that found the pool empty */
-    int silent;    /* no RateLimit-Remaining */
-
-    /* The next answer to a request of that kind; class 0: as the model has it. */
-    struct act_answer fault[ACT_WRITE_PLAN + 1];
-    int faults[ACT_WRITE_PLAN + 1]; /* how many answers are so */
-    bool applied_anyway;            /* a write that fails is done all the same */
-    bool not_kept;                  /* a write is confirmed and not done */
-    dyn_err begin_answer;
-    bool hold_answers;
-    bool lazy; /* some answers come later, and in any order */
-
-    bool tells;    /* somebody wants to know whose a key is, and clears */
-    char told[64]; /* what it was told */
-
-    /* What the core did. */
-    struct act_request sent[QUEUE];
-    int sent_count;
-    uint64_t begun[QUEUE];
-    int begun_count;
-    int in_flight[4];
-    int writes, reads, begins, ends, notes;
-    struct act_request last_write;
-    enum action_outcome last_outcome;
-    int32_t last_action_to;
-    int actions;
-    char events[4096];
-    char running[512];
-    bool running_deaf; /* it cannot be told */
-    struct intent journal[4];
-    int fenced;
-    bool lowest_checked;
-    int32_t lowest[4]; /* a write below is an error */
-};
-
-static size_t app_of(const struct model *m, const char *name)
-{
-    for (size_t i = 0; i < m->config.apps_count; i++) {
-        if (strcmp(m->apps[i].name, name) == 0) {
-            return i;
-        }
-    }
-    ck_abort_msg("unknown app %s", name);
-    return 0;
-}
-
-static void on_send(void *arg, const struct act_request *request)
-{
-    struct model *m = arg;
-    ck_assert_int_lt(m->sent_count, QUEUE);
-    if (request->app != NULL) {
-        size_t app = app_of(m, request->app);
-        ck_assert_msg(m->in_flight[app]++ == 0, "two in flight for an app");
-    }
-    m->sent[m->sent_count] = *request;
-    if (request->kind == ACT_WRITE_PLAN) {
-        ck_assert_str_eq(request->addon, "the-id");
-        ck_assert_str_eq(request->process_type, "test");
-        m->sent[m->sent_count].quantity = plan_rung(&plan_table, request->plan);
-    }
-    m->sent_count++;
-}
-
-static void on_begin(void *arg, uint64_t token, size_t account, const char *app,
-                     const struct intent *intent)
-{
-    struct model *m = arg;
-    (void)account;
-    ck_assert(intent->open);
-    ck_assert_int_ne(intent->from, intent->to);
-    ck_assert_int_eq(m->in_flight[app_of(m, app)], 0);
-    ck_assert_int_lt(m->begun_count, QUEUE);
-    m->begun[m->begun_count++] = token;
-    m->begins++;
-    if (m->begin_answer == DYN_OK) {
-        m->journal[app_of(m, app)] = *intent;
-    }
-}
-
-static void on_end(void *arg, size_t account, const char *app, const struct intent *intent,
-                   const struct action *action)
-{
-    struct model *m = arg;
-    (void)account;
-    ck_assert(!intent->open);
-    m->journal[app_of(m, app)] = *intent;
-    if (action == NULL) {
-        m->notes++;
-        return;
-    }
-    m->ends++;
-    m->actions++;
-    m->last_outcome = action->outcome;
-    m->last_action_to = action->to;
-}
-
-static void on_action(void *arg, size_t account, const struct action *action)
-{
-    struct model *m = arg;
-    (void)account;
-    m->actions++;
-    m->last_outcome = action->outcome;
-    m->last_action_to = action->to;
-}
-
-static void on_event(void *arg, const struct event *event)
-{
-    struct model *m = arg;
-    static const char *const marks[] = {"!", "+", "-"};
-    size_t len = strlen(m->events);
-    (void)snprintf(m->events + len, sizeof m->events - len, "%s" DYN_STR_FMT " ",
-                   marks[event->state], DYN_STR_ARG(event->code));
-}
-
-static void on_actual(void *arg, size_t account, const struct actual *actual, bool changed)
-{
-    (void)arg;
-    (void)account;
-    (void)actual;
-    (void)changed;
-}
-
-static bool on_running(void *arg, const struct config_app *app,
-                       const struct config_controller *controller, int32_t quantity, int64_t age_ms)
-{
-    struct model *m = arg;
-    size_t len = strlen(m->running);
-    ck_assert_ptr_eq(app->controllers, controller);
-    (void)snprintf(m->running + len, sizeof m->running - len, "%s%s=%d@%d ",
-                   m->running_deaf ? "!" : "", app->name, (int)quantity, (int)(age_ms / 1000));
-    return !m->running_deaf;
-}
-
-static void on_fenced(void *arg, size_t account)
-{
-    struct model *m = arg;
-    (void)account;
-    m->fenced++;
-}
-
-static void on_identity(void *arg, size_t account, struct dyn_str identity)
-{
-    struct model *m = arg;
-    (void)account;
-    dyn_str_copy(m->told, sizeof m->told, identity);
-}
-
-static void controller_init(struct config_controller *controller, uint64_t id)
-{
-    *controller = (struct config_controller){
-        .name = "web",
-        .id = id,
-        .process_type = "web",
-        .min_resource = 1,
-        .max_resource = 50,
-        .mode = CONFIG_MODE_LIVE,
-        .scale_down_cooldown_ms = 60000,
-        .max_step_down_percent = 25,
-        .manual_hold_ms = 3600000,
-    };
-}
-
-static void core_start(struct model *m)
-{
-    struct act_effects effects = {on_send,   on_begin,   on_end,    on_action, on_event,
-                                  on_actual, on_running, on_fenced, NULL,      m};
-    effects.identity = m->tells ? on_identity : NULL;
-    m->core = act_core_new(&m->config, &effects, 42, m->now);
-    ck_assert_ptr_nonnull(m->core);
-}
-
-/* What the controllers of a model scale from here on: plans, in place of dynos. */
-static void model_scales_plans(struct model *m)
-{
-    for (int i = 0; i < PLANS; i++) {
-        (void)snprintf(plan_names[i], sizeof plan_names[i], "test:%d", i + 1);
-        plans[i] = (struct plan){plan_names[i], {i + 1, i + 1}};
-    }
-    m->plans = true;
-    for (size_t i = 0; i < m->config.apps_count; i++) {
-        m->controllers[i].plans = &plan_table;
-        m->controllers[i].process_type = plan_table.addon;
-        m->controllers[i].allow_downgrade = true;
-    }
-}
-
-/* `apps` apps with one controller each, split over `accounts` accounts. */
-static void model_init(struct model *m, size_t apps, size_t accounts)
-{
-    static const char *const names[] = {"alpha", "beta", "gamma", "delta"};
-    *m = (struct model){.now = {1000000, WALL}, .tokens = 4500, .tokens_max = 4500};
-    m->refill_ms = 800;
-    m->refilled_at = m->now.boot_ms;
-    m->identity[0] = "one";
-    m->identity[1] = "two";
-    for (size_t i = 0; i < accounts; i++) {
-        m->accounts[i] =
-            (struct config_account){.name = i == 0 ? "first" : "second", .reserve_percent = 40};
-    }
-    for (size_t i = 0; i < apps; i++) {
-        controller_init(&m->controllers[i], 100 + i);
-        m->apps[i] = (struct config_app){.name = names[i],
-                                         .account = i % accounts,
-                                         .interval_ms = 5000,
-                                         .controllers = &m->controllers[i],
-                                         .controllers_count = 1};
-        m->quantity[i] = 4;
-    }
-    m->config = (struct config){
-        .accounts = m->accounts, .accounts_count = accounts, .apps = m->apps, .apps_count = apps};
-    m->config.redis.partitions = 1;
-    core_start(m);
-}
-
-static void refill(struct model *m)
-{
-    while (m->refilled_at + m->refill_ms <= m->now.boot_ms) {
-        m->refilled_at += m->refill_ms;
-        m->tokens += m->tokens < m->tokens_max;
-    }
-}
-
-/* What the add-ons of an app are told to be: ours is the second. */
-static void addons_fill(const struct model *m, int32_t rung, struct act_addon *addons)
-{
-    addons[0] = (struct act_addon){.service = DYN_STR("other"),
-                                   .id = DYN_STR("other-id"),
-                                   .name = DYN_STR("other-1"),
-                                   .plan = DYN_STR("other:1")};
-    addons[1] = (struct act_addon){.service = DYN_STR("test"),
-                                   .id = DYN_STR("the-id"),
-                                   .name = DYN_STR("test-1"),
-                                   .plan = dyn_str_from(rung > 0 ? plan_names[rung - 1] : "?"),
-                                   .provisioning = m->provisioning};
-}
-
-static void answer_as_modelled(struct model *m, const struct act_request *request,
-                               struct act_answer *answer, struct act_formation *formations,
-                               struct act_addon *addons)
-{
-    size_t app = request->app != NULL ? app_of(m, request->app) : 0;
-    switch (request->kind) {
-    case ACT_READ_FORMATION:
-        formations[0] = (struct act_formation){DYN_STR("worker"), m->others};
-        formations[1] = (struct act_formation){DYN_STR("web"), m->quantity[app]};
-        answer->formations = formations;
-        answer->formations_count = m->quantity[app] >= 0 ? 2 : 1;
-        break;
-    case ACT_READ_APP:
-        answer->maintenance = m->maintenance;
-        break;
-    case ACT_READ_ACCOUNT:
-        answer->identity = dyn_str_from(m->identity[request->account]);
-        break;
-    case ACT_READ_LIMITS:
-        break;
-    case ACT_WRITE:
-        answer->quantity = request->quantity;
-        break;
-    case ACT_READ_ADDONS:
-        addons_fill(m, m->quantity[m->both ? 1 : app], addons);
-        answer->addons = addons;
-        answer->addons_count = m->quantity[app] >= 0 ? 2 : 1;
-        break;
-    case ACT_WRITE_PLAN:
-        addons_fill(m, request->quantity, addons);
-        answer->addons = addons + 1;
-        answer->addons_count = 1;
-        break;
-    }
-}
-
-static void check_write(struct model *m, const struct act_request *request)
-{
-    size_t app = app_of(m, request->app);
-    m->writes++;
-    m->last_write = *request;
-    ck_assert_int_ge(request->quantity, 1);
-    ck_assert_int_le(request->quantity, m->controllers[app].max_resource);
-    ck_assert_int_ne(m->controllers[app].mode, CONFIG_MODE_SHADOW);
-    if (m->lowest_checked) {
-        ck_assert_int_ge(request->quantity, m->lowest[app]);
-    }
-}
-
-static void answer_one(struct model *m, struct act_request request)
-{
-    struct act_formation formations[2];
-    struct act_addon addons[2];
-    struct act_answer answer = {.status = 200, .remaining = -1, .retry_after_ms = -1, .limit = -1};
-    answer.words = DYN_STR("words");
-    bool fault = m->faults[request.kind] > 0;
-    refill(m);
-    if (request.kind != ACT_READ_LIMITS) {
-        m->overdrawn += m->tokens == 0;
-        m->tokens -= m->tokens > 0;
-    }
-    m->reads += request.kind == ACT_READ_FORMATION || request.kind == ACT_READ_ADDONS;
-    if (act_is_write(request.kind)) {
-        check_write(m, &request);
-    }
-    if (fault) {
-        m->faults[request.kind]--;
-        answer = m->fault[request.kind];
-    } else {
-        answer_as_modelled(m, &request, &answer, formations, addons);
-    }
-    if (act_is_write(request.kind) && (!fault || m->applied_anyway) && !m->not_kept) {
-        bool addon = m->both && request.kind == ACT_WRITE_PLAN;
-        m->quantity[addon ? 1 : app_of(m, request.app)] = request.quantity;
-    }
-    answer.remaining = m->silent ? -1 : m->tokens;
-    if (request.app != NULL) {
-        m->in_flight[app_of(m, request.app)]--;
-    }
-    act_answer(m->core, request.token, &answer, m->now);
-}
-
-static uint64_t dice_state;
-static uint64_t dice(uint64_t sides)
-{
-    dice_state = dice_state * UINT64_C(6364136223846793005) + 1442695040888963407u;
-    return (dice_state >> 33) % sides;
-}
-
-/* Answer all that is under way, and what follows from it. */
-static void settle(struct model *m)
-{
-    while (!m->hold_answers && (m->sent_count > 0 || m->begun_count > 0)) {
-        if (m->lazy && dice(3) == 0) {
-            return;
-        }
-        if (m->begun_count > 0) {
-            uint64_t token = m->begun[--m->begun_count];
-            act_begun(m->core, token, m->begin_answer, m->now);
-            continue;
-        }
-        size_t at = m->lazy ? dice((uint64_t)m->sent_count) : 0;
-        struct act_request request = m->sent[at];
-        m->sent_count--;
-        memmove(m->sent + at, m->sent + at + 1, ((size_t)m->sent_count - at) * sizeof *m->sent);
-        answer_one(m, request);
-    }
-}
-
-static void pass(struct model *m, int64_t ms)
-{
-    for (int64_t done = 0; done < ms; done += ACT_TICK_MS) {
-        m->now.boot_ms += ACT_TICK_MS;
-        m->now.wall_ms += ACT_TICK_MS;
-        act_tick(m->core, m->now);
-        settle(m);
-    }
-}
-
-static void lead(struct model *m)
-{
-    for (size_t i = 0; i < m->config.accounts_count; i++) {
-        act_lead(m->core, i, 7, NULL, m->now);
-        act_journal_loaded(m->core, i, m->now);
-    }
-    settle(m);
-    pass(m, 1000);
-}
-
-static void mark(struct model *m)
-{
-    struct mark said = {.epoch = 1, .folded = {(uint64_t)m->now.wall_ms, 0}};
-    act_mark(m->core, 0, &said, m->now);
-}
-
-static dyn_err want(struct model *m, size_t app, int32_t rung, bool raise_only)
-{
-    struct target target = {.controller = m->controllers[app].id,
-                            .app = dyn_str_from(m->apps[app].name),
-                            .name = DYN_STR("web"),
-                            .rung = rung,
-                            .raise_only = raise_only,
-                            .epoch = 1};
-    dyn_err err = act_target(m->core, 0, &target, m->now);
-    settle(m);
-    return err;
-}
-
-static enum guard guard_of(struct model *m, size_t app)
-{
-    struct actual actual;
-    ck_assert_int_eq(act_explain(m->core, m->controllers[app].id, m->now, &actual), DYN_OK);
-    return actual.guard;
-}
-
-/* The same for what the model scales: of dynos that kind itself. */
-static enum act_request_kind kind_of(const struct model *m, enum act_request_kind kind)
-{
-    if (m->plans && kind == ACT_READ_FORMATION) {
-        return ACT_READ_ADDONS;
-    }
-    return m->plans && kind == ACT_WRITE ? ACT_WRITE_PLAN : kind;
-}
-
-static void fail_next(struct model *m, enum act_request_kind kind, enum act_class class,
-                      int32_t status, int count)
-{
-    kind = kind_of(m, kind);
-    m->fault[kind] = (struct act_answer){.class = class,
-                                         .status = status,
-                                         .remaining = -1,
-                                         .retry_after_ms = -1,
-                                         .limit = -1,
-                                         .words = DYN_STR("no")};
-    m->faults[kind] = count;
-}
 
 static struct model m;
 
@@ -459,8 +15,8 @@ static void setup_plans(void)
 {
     model_init(&m, 1, 1);
     act_core_free(m.core);
-    model_scales_plans(&m);
-    core_start(&m);
+    model_scale_plans(&m);
+    model_start(&m);
 }
 
 static void teardown(void)
@@ -472,48 +28,48 @@ static void teardown(void)
 
 START_TEST(nothing_is_asked_before_the_lease_and_the_journal)
 {
-    pass(&m, 5000);
+    model_pass(&m, 5000);
     ck_assert_int_eq(m.sent_count, 0);
     act_lead(m.core, 0, 7, NULL, m.now);
-    pass(&m, 5000);
+    model_pass(&m, 5000);
     ck_assert_int_eq(m.reads, 0);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_JOURNAL);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_JOURNAL);
     act_journal_loaded(m.core, 0, m.now);
-    settle(&m);
-    pass(&m, 1000);
+    model_settle(&m);
+    model_pass(&m, 1000);
     ck_assert_int_eq(m.reads, 1);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_NO_TARGET);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_NO_TARGET);
 }
 END_TEST
 
 START_TEST(a_rise_is_written_at_once_through_the_journal)
 {
-    lead(&m);
-    ck_assert_int_eq(want(&m, 0, 9, true), DYN_OK);
+    model_lead(&m);
+    ck_assert_int_eq(model_want(&m, 0, 9, true), DYN_OK);
     ck_assert_int_eq(m.quantity[0], 9);
     ck_assert_int_eq(m.begins, 1);
     ck_assert_int_eq(m.ends, 1);
     ck_assert_int_eq(m.last_outcome, ACTION_DONE);
     ck_assert_int_eq(m.journal[0].confirmed, 9);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_NONE);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_NONE);
 }
 END_TEST
 
 START_TEST(an_equal_quantity_is_never_written)
 {
-    lead(&m);
-    (void)want(&m, 0, 4, false);
-    pass(&m, 300000);
+    model_lead(&m);
+    (void)model_want(&m, 0, 4, false);
+    model_pass(&m, 300000);
     ck_assert_int_eq(m.writes, 0);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_NONE);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_NONE);
 }
 END_TEST
 
 START_TEST(heroku_is_read_once_a_minute)
 {
-    lead(&m);
+    model_lead(&m);
     int before = m.reads;
-    pass(&m, 600000);
+    model_pass(&m, 600000);
     ck_assert_int_ge(m.reads - before, 9);
     ck_assert_int_le(m.reads - before, 10);
 }
@@ -521,10 +77,10 @@ END_TEST
 
 START_TEST(a_change_rests_on_a_fresh_reading)
 {
-    lead(&m);
-    pass(&m, 20000);
+    model_lead(&m);
+    model_pass(&m, 20000);
     int before = m.reads;
-    (void)want(&m, 0, 6, false);
+    (void)model_want(&m, 0, 6, false);
     ck_assert_int_eq(m.reads, before + 1);
     ck_assert_int_eq(m.quantity[0], 6);
 }
@@ -533,23 +89,23 @@ END_TEST
 START_TEST(a_fall_goes_by_a_quarter_and_waits_between)
 {
     m.quantity[0] = 20;
-    lead(&m);
-    mark(&m);
-    (void)want(&m, 0, 2, false);
+    model_lead(&m);
+    model_mark(&m);
+    (void)model_want(&m, 0, 2, false);
     ck_assert_int_eq(m.quantity[0], 15);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_STEP);
-    pass(&m, 30000);
-    mark(&m);
-    pass(&m, 29000);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_STEP);
+    model_pass(&m, 30000);
+    model_mark(&m);
+    model_pass(&m, 29000);
     ck_assert_int_eq(m.quantity[0], 15);
-    pass(&m, 2000);
+    model_pass(&m, 2000);
     ck_assert_int_eq(m.quantity[0], 12);
     for (int i = 0; i < 40; i++) {
-        mark(&m);
-        pass(&m, 20000);
+        model_mark(&m);
+        model_pass(&m, 20000);
     }
     ck_assert_int_eq(m.quantity[0], 2);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_NONE);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_NONE);
 }
 END_TEST
 
@@ -557,30 +113,30 @@ END_TEST
 
 START_TEST(a_target_out_of_range_is_refused_and_told)
 {
-    lead(&m);
-    ck_assert_int_eq(want(&m, 0, 51, false), DYN_REFUSED);
-    ck_assert_int_eq(want(&m, 0, 0, false), DYN_REFUSED);
-    ck_assert_int_eq(want(&m, 0, -3, false), DYN_REFUSED);
+    model_lead(&m);
+    ck_assert_int_eq(model_want(&m, 0, 51, false), DYN_REFUSED);
+    ck_assert_int_eq(model_want(&m, 0, 0, false), DYN_REFUSED);
+    ck_assert_int_eq(model_want(&m, 0, -3, false), DYN_REFUSED);
     ck_assert_int_eq(m.writes, 0);
     ck_assert_ptr_nonnull(strstr(m.events, "+target_refused"));
-    (void)want(&m, 0, 5, false);
+    (void)model_want(&m, 0, 5, false);
     ck_assert_ptr_nonnull(strstr(m.events, "-target_refused"));
 }
 END_TEST
 
 START_TEST(an_epoch_that_is_over_is_ignored)
 {
-    lead(&m);
+    model_lead(&m);
     struct mark newer = {.epoch = 5, .folded = {(uint64_t)m.now.wall_ms, 0}};
     act_mark(m.core, 0, &newer, m.now);
-    ck_assert_int_eq(want(&m, 0, 9, false), DYN_REFUSED);
+    ck_assert_int_eq(model_want(&m, 0, 9, false), DYN_REFUSED);
     ck_assert_int_eq(m.writes, 0);
 }
 END_TEST
 
 START_TEST(a_target_of_another_partition_or_app_is_ignored)
 {
-    lead(&m);
+    model_lead(&m);
     struct target target = {.controller = 100, .app = DYN_STR("alpha"), .rung = 9, .epoch = 1};
     ck_assert_int_eq(act_target(m.core, 1, &target, m.now), DYN_REFUSED);
     ck_assert_int_eq(act_target(m.core, 9999, &target, m.now), DYN_REFUSED);
@@ -593,29 +149,29 @@ END_TEST
 
 START_TEST(a_raise_only_target_lets_nothing_fall)
 {
-    lead(&m);
-    mark(&m);
-    (void)want(&m, 0, 2, true);
-    mark(&m);
-    pass(&m, 25000);
+    model_lead(&m);
+    model_mark(&m);
+    (void)model_want(&m, 0, 2, true);
+    model_mark(&m);
+    model_pass(&m, 25000);
     ck_assert_int_eq(m.writes, 0);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_UNCOVERED);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_UNCOVERED);
 }
 END_TEST
 
 START_TEST(an_old_mark_lets_nothing_fall_and_holds_no_rise)
 {
-    lead(&m);
-    mark(&m);
-    pass(&m, 31000);
-    (void)want(&m, 0, 3, false);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_OLD_MARK);
+    model_lead(&m);
+    model_mark(&m);
+    model_pass(&m, 31000);
+    (void)model_want(&m, 0, 3, false);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_OLD_MARK);
     /* A mark that is not newer is no sign of life. */
     struct mark again = {.epoch = 1, .folded = {1, 0}};
     act_mark(m.core, 0, &again, m.now);
-    pass(&m, 1000);
+    model_pass(&m, 1000);
     ck_assert_int_eq(m.writes, 0);
-    (void)want(&m, 0, 8, false);
+    (void)model_want(&m, 0, 8, false);
     ck_assert_int_eq(m.quantity[0], 8);
 }
 END_TEST
@@ -628,22 +184,22 @@ START_TEST(a_target_decided_before_the_one_held_is_ignored)
                             .rung = 8,
                             .decided = {20, 0},
                             .epoch = 1};
-    lead(&m);
-    mark(&m);
+    model_lead(&m);
+    model_mark(&m);
     ck_assert_int_eq(act_target(m.core, 0, &target, m.now), DYN_OK);
-    settle(&m);
+    model_settle(&m);
     ck_assert_int_eq(m.quantity[0], 8);
     /* The newest targets are asked for again on another connection: what they say may be older. */
     target.rung = 2;
     target.decided = (struct entry_id){19, 9};
     ck_assert_int_eq(act_target(m.core, 0, &target, m.now), DYN_REFUSED);
-    pass(&m, 1000);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_NONE);
+    model_pass(&m, 1000);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_NONE);
     /* A new leader's log may begin anew. */
     target.rung = 9;
     target.epoch = 2;
     ck_assert_int_eq(act_target(m.core, 0, &target, m.now), DYN_OK);
-    settle(&m);
+    model_settle(&m);
     ck_assert_int_eq(m.quantity[0], 9);
 }
 END_TEST
@@ -653,14 +209,14 @@ START_TEST(a_target_that_the_new_leader_has_not_restated_lets_nothing_fall)
     struct mark said = {.epoch = 2, .folded = {(uint64_t)m.now.wall_ms, 0}};
     struct target target = {
         .controller = 100, .app = DYN_STR("alpha"), .name = DYN_STR("web"), .rung = 3, .epoch = 2};
-    lead(&m);
-    (void)want(&m, 0, 3, false);
+    model_lead(&m);
+    (void)model_want(&m, 0, 3, false);
     act_mark(m.core, 0, &said, m.now);
-    pass(&m, 10000);
+    model_pass(&m, 10000);
     ck_assert_int_eq(m.writes, 0);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_OLD_MARK);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_OLD_MARK);
     ck_assert_int_eq(act_target(m.core, 0, &target, m.now), DYN_OK);
-    settle(&m);
+    model_settle(&m);
     ck_assert_int_eq(m.quantity[0], 3);
 }
 END_TEST
@@ -670,15 +226,15 @@ START_TEST(a_new_epoch_counts_its_marks_anew)
     struct mark said = {.epoch = 2, .folded = {1000, 0}};
     struct target target = {
         .controller = 100, .app = DYN_STR("alpha"), .name = DYN_STR("web"), .rung = 3, .epoch = 2};
-    lead(&m);
-    mark(&m);
-    pass(&m, 31000);
+    model_lead(&m);
+    model_mark(&m);
+    model_pass(&m, 31000);
     /* After a failover to a slower clock its log stands behind the one before. */
     ck_assert_int_eq(act_target(m.core, 0, &target, m.now), DYN_OK);
-    settle(&m);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_OLD_MARK);
+    model_settle(&m);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_OLD_MARK);
     act_mark(m.core, 0, &said, m.now);
-    pass(&m, 1000);
+    model_pass(&m, 1000);
     ck_assert_int_eq(m.quantity[0], 3);
 }
 END_TEST
@@ -688,24 +244,24 @@ END_TEST
 START_TEST(what_runs_is_told_at_once_and_again_where_a_target_needs_it)
 {
     m.controllers[0].needs_running = true;
-    lead(&m);
+    model_lead(&m);
     ck_assert_str_eq(m.running, "alpha=4@0 ");
-    (void)want(&m, 0, 9, true);
-    pass(&m, 1000);
+    (void)model_want(&m, 0, 9, true);
+    model_pass(&m, 1000);
     ck_assert_str_eq(m.running, "alpha=4@0 alpha=9@0 ");
     m.running[0] = '\0';
-    pass(&m, 13000);
+    model_pass(&m, 13000);
     ck_assert_str_eq(m.running, "");
     /* Heroku is away: what is known gets older, and is told with its age. */
-    fail_next(&m, ACT_READ_FORMATION, ACT_UNCERTAIN, 503, 1000);
-    pass(&m, 2000);
+    model_fail_next(&m, ACT_READ_FORMATION, ACT_UNCERTAIN, 503, 1000);
+    model_pass(&m, 2000);
     ck_assert_str_eq(m.running, "alpha=9@15 ");
-    pass(&m, 60000);
+    model_pass(&m, 60000);
     ck_assert_str_eq(m.running, "alpha=9@15 alpha=9@30 alpha=9@45 alpha=9@60 alpha=9@75 ");
     m.faults[ACT_READ_FORMATION] = 0;
     m.quantity[0] = 0;
     m.running[0] = '\0';
-    pass(&m, 90000);
+    model_pass(&m, 90000);
     ck_assert_ptr_nonnull(strstr(m.running, "alpha=0@0 "));
 }
 END_TEST
@@ -714,11 +270,11 @@ START_TEST(what_runs_is_told_again_until_it_could_be)
 {
     m.controllers[0].needs_running = true;
     m.running_deaf = true;
-    lead(&m);
+    model_lead(&m);
     ck_assert_ptr_eq(strstr(m.running, "!alpha=4@0 "), m.running);
     m.running_deaf = false;
     m.running[0] = '\0';
-    pass(&m, 10000);
+    model_pass(&m, 10000);
     ck_assert_ptr_eq(strstr(m.running, "alpha=4@"), m.running);
     ck_assert_ptr_null(strstr(m.running + 1, "alpha"));
 }
@@ -726,9 +282,9 @@ END_TEST
 
 START_TEST(what_runs_is_not_told_where_nothing_depends_on_it)
 {
-    lead(&m);
-    (void)want(&m, 0, 9, true);
-    pass(&m, 120000);
+    model_lead(&m);
+    (void)model_want(&m, 0, 9, true);
+    model_pass(&m, 120000);
     ck_assert_str_eq(m.running, "");
 }
 END_TEST
@@ -736,27 +292,27 @@ END_TEST
 START_TEST(mode_off_asks_nothing)
 {
     m.controllers[0].mode = CONFIG_MODE_OFF;
-    lead(&m);
-    (void)want(&m, 0, 9, false);
-    pass(&m, 120000);
+    model_lead(&m);
+    (void)model_want(&m, 0, 9, false);
+    model_pass(&m, 120000);
     ck_assert_int_eq(m.reads, 0);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_MODE_OFF);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_MODE_OFF);
 }
 END_TEST
 
 START_TEST(mode_shadow_reads_and_tells_its_decision_once)
 {
     m.controllers[0].mode = CONFIG_MODE_SHADOW;
-    lead(&m);
-    (void)want(&m, 0, 9, false);
-    pass(&m, 120000);
+    model_lead(&m);
+    (void)model_want(&m, 0, 9, false);
+    model_pass(&m, 120000);
     ck_assert_int_ge(m.reads, 2);
     ck_assert_int_eq(m.writes, 0);
     ck_assert_int_eq(m.actions, 1);
     ck_assert_int_eq(m.last_outcome, ACTION_SHADOW);
     ck_assert_int_eq(m.last_action_to, 9);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_SHADOW);
-    (void)want(&m, 0, 11, false);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_SHADOW);
+    (void)model_want(&m, 0, 11, false);
     ck_assert_int_eq(m.actions, 2);
 }
 END_TEST
@@ -764,11 +320,11 @@ END_TEST
 START_TEST(mode_raise_only_raises_only)
 {
     m.controllers[0].mode = CONFIG_MODE_RAISE_ONLY;
-    lead(&m);
-    mark(&m);
-    (void)want(&m, 0, 3, false);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_RAISE_ONLY_MODE);
-    (void)want(&m, 0, 6, false);
+    model_lead(&m);
+    model_mark(&m);
+    (void)model_want(&m, 0, 3, false);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_RAISE_ONLY_MODE);
+    (void)model_want(&m, 0, 6, false);
     ck_assert_int_eq(m.quantity[0], 6);
 }
 END_TEST
@@ -776,26 +332,26 @@ END_TEST
 START_TEST(the_up_cooldown_holds_the_next_rise)
 {
     m.controllers[0].scale_up_cooldown_ms = 120000;
-    lead(&m);
-    (void)want(&m, 0, 6, false);
-    (void)want(&m, 0, 8, false);
+    model_lead(&m);
+    (void)model_want(&m, 0, 6, false);
+    (void)model_want(&m, 0, 8, false);
     ck_assert_int_eq(m.quantity[0], 6);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_UP_COOLDOWN);
-    pass(&m, 121000);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_UP_COOLDOWN);
+    model_pass(&m, 121000);
     ck_assert_int_eq(m.quantity[0], 8);
 }
 END_TEST
 
 START_TEST(the_down_cooldown_holds_the_next_fall)
 {
-    lead(&m);
-    (void)want(&m, 0, 6, false);
-    mark(&m);
-    (void)want(&m, 0, 5, false);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_DOWN_COOLDOWN);
-    pass(&m, 50000);
-    mark(&m);
-    pass(&m, 11000);
+    model_lead(&m);
+    (void)model_want(&m, 0, 6, false);
+    model_mark(&m);
+    (void)model_want(&m, 0, 5, false);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_DOWN_COOLDOWN);
+    model_pass(&m, 50000);
+    model_mark(&m);
+    model_pass(&m, 11000);
     ck_assert_int_eq(m.quantity[0], 5);
 }
 END_TEST
@@ -804,11 +360,11 @@ START_TEST(max_step_up_goes_by_steps)
 {
     m.controllers[0].max_step_up = 3;
     m.controllers[0].scale_up_cooldown_ms = 10000;
-    lead(&m);
-    (void)want(&m, 0, 12, false);
+    model_lead(&m);
+    (void)model_want(&m, 0, 12, false);
     ck_assert_int_eq(m.quantity[0], 7);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_STEP);
-    pass(&m, 21000);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_STEP);
+    model_pass(&m, 21000);
     ck_assert_int_eq(m.quantity[0], 12);
 }
 END_TEST
@@ -816,15 +372,15 @@ END_TEST
 START_TEST(changes_an_hour_are_bounded)
 {
     m.controllers[0].max_changes_per_hour = 3;
-    lead(&m);
+    model_lead(&m);
     for (int i = 0; i < 6; i++) {
-        (void)want(&m, 0, 5 + i, false);
+        (void)model_want(&m, 0, 5 + i, false);
     }
     ck_assert_int_eq(m.writes, 3);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_CHANGES);
-    pass(&m, 3300000);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_CHANGES);
+    model_pass(&m, 3300000);
     ck_assert_int_eq(m.writes, 3);
-    pass(&m, 700000);
+    model_pass(&m, 700000);
     ck_assert_int_eq(m.writes, 4);
 }
 END_TEST
@@ -832,49 +388,49 @@ END_TEST
 START_TEST(zero_is_left_alone_until_it_ends)
 {
     m.quantity[0] = 0;
-    lead(&m);
-    (void)want(&m, 0, 9, false);
-    pass(&m, 120000);
+    model_lead(&m);
+    (void)model_want(&m, 0, 9, false);
+    model_pass(&m, 120000);
     ck_assert_int_eq(m.writes, 0);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_ZERO);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_ZERO);
     m.quantity[0] = 2;
-    pass(&m, 61000);
+    model_pass(&m, 61000);
     ck_assert_int_eq(m.quantity[0], 9);
 }
 END_TEST
 
 START_TEST(maintenance_is_left_alone_until_it_ends)
 {
-    lead(&m);
+    model_lead(&m);
     m.maintenance = true;
-    (void)want(&m, 0, 9, false);
-    pass(&m, 120000);
+    (void)model_want(&m, 0, 9, false);
+    model_pass(&m, 120000);
     ck_assert_int_eq(m.writes, 0);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_MAINTENANCE);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_MAINTENANCE);
     m.maintenance = false;
-    pass(&m, 62000);
+    model_pass(&m, 62000);
     ck_assert_int_eq(m.quantity[0], 9);
 }
 END_TEST
 
 START_TEST(a_pause_holds_until_it_is_taken_back)
 {
-    lead(&m);
+    model_lead(&m);
     struct command command = {
         .verb = COMMAND_PAUSE, .app = DYN_STR("alpha"), .until_ms = INT64_MAX};
     act_command(m.core, &command, m.now);
-    (void)want(&m, 0, 9, false);
-    pass(&m, 10000);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_PAUSED);
+    (void)model_want(&m, 0, 9, false);
+    model_pass(&m, 10000);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_PAUSED);
     command.verb = COMMAND_RESUME;
     act_command(m.core, &command, m.now);
-    pass(&m, 1000);
+    model_pass(&m, 1000);
     ck_assert_int_eq(m.quantity[0], 9);
     command = (struct command){.verb = COMMAND_PAUSE, .until_ms = m.now.wall_ms + 5000};
     act_command(m.core, &command, m.now);
-    (void)want(&m, 0, 10, false);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_PAUSED);
-    pass(&m, 6000);
+    (void)model_want(&m, 0, 10, false);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_PAUSED);
+    model_pass(&m, 6000);
     ck_assert_int_eq(m.quantity[0], 10);
 }
 END_TEST
@@ -883,49 +439,49 @@ END_TEST
 
 START_TEST(raised_by_hand_is_a_floor_for_manual_hold)
 {
-    lead(&m);
-    (void)want(&m, 0, 5, false);
+    model_lead(&m);
+    (void)model_want(&m, 0, 5, false);
     m.quantity[0] = 12;
-    pass(&m, 61000);
+    model_pass(&m, 61000);
     ck_assert_ptr_nonnull(strstr(m.events, "!human_change"));
-    mark(&m);
-    pass(&m, 1000);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_MANUAL_FLOOR);
+    model_mark(&m);
+    model_pass(&m, 1000);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_MANUAL_FLOOR);
     ck_assert_int_eq(m.journal[0].manual_floor, 12);
-    (void)want(&m, 0, 14, false);
+    (void)model_want(&m, 0, 14, false);
     ck_assert_int_eq(m.quantity[0], 14);
-    pass(&m, 3600000);
-    (void)want(&m, 0, 5, false);
-    mark(&m);
-    pass(&m, 1000);
+    model_pass(&m, 3600000);
+    (void)model_want(&m, 0, 5, false);
+    model_mark(&m);
+    model_pass(&m, 1000);
     ck_assert_int_eq(m.quantity[0], 11);
 }
 END_TEST
 
 START_TEST(lowered_by_hand_moves_nothing_for_manual_hold)
 {
-    lead(&m);
-    (void)want(&m, 0, 10, false);
-    pass(&m, 100000);
+    model_lead(&m);
+    (void)model_want(&m, 0, 10, false);
+    model_pass(&m, 100000);
     m.quantity[0] = 2;
-    pass(&m, 61000);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_MANUAL_HOLD);
-    (void)want(&m, 0, 20, false);
-    pass(&m, 3000000);
+    model_pass(&m, 61000);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_MANUAL_HOLD);
+    (void)model_want(&m, 0, 20, false);
+    model_pass(&m, 3000000);
     ck_assert_int_eq(m.quantity[0], 2);
-    pass(&m, 700000);
+    model_pass(&m, 700000);
     ck_assert_int_eq(m.quantity[0], 20);
 }
 END_TEST
 
 START_TEST(a_write_that_heroku_did_not_keep_is_tried_again)
 {
-    lead(&m);
+    model_lead(&m);
     m.not_kept = true;
-    (void)want(&m, 0, 9, false);
+    (void)model_want(&m, 0, 9, false);
     m.not_kept = false;
     ck_assert_int_eq(m.quantity[0], 4);
-    pass(&m, 65000);
+    model_pass(&m, 65000);
     ck_assert_ptr_nonnull(strstr(m.events, "!write_not_kept"));
     ck_assert_int_eq(m.quantity[0], 9);
     ck_assert_ptr_null(strstr(m.events, "human_change"));
@@ -936,11 +492,11 @@ END_TEST
 
 START_TEST(an_unanswered_write_that_was_done_is_no_human)
 {
-    lead(&m);
+    model_lead(&m);
     m.applied_anyway = true;
-    fail_next(&m, ACT_WRITE, ACT_UNCERTAIN, 0, 1);
-    (void)want(&m, 0, 9, false);
-    pass(&m, 10000);
+    model_fail_next(&m, ACT_WRITE, ACT_UNCERTAIN, 0, 1);
+    (void)model_want(&m, 0, 9, false);
+    model_pass(&m, 10000);
     ck_assert_int_eq(m.writes, 1);
     ck_assert_int_eq(m.quantity[0], 9);
     ck_assert_int_eq(m.last_outcome, ACTION_DONE);
@@ -950,11 +506,11 @@ END_TEST
 
 START_TEST(an_unanswered_write_that_was_not_done_is_tried_again)
 {
-    lead(&m);
-    fail_next(&m, ACT_WRITE, ACT_UNCERTAIN, 503, 3);
-    (void)want(&m, 0, 9, false);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_JOURNAL);
-    pass(&m, 60000);
+    model_lead(&m);
+    model_fail_next(&m, ACT_WRITE, ACT_UNCERTAIN, 503, 3);
+    (void)model_want(&m, 0, 9, false);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_JOURNAL);
+    model_pass(&m, 60000);
     ck_assert_int_eq(m.writes, 4);
     ck_assert_int_eq(m.quantity[0], 9);
     ck_assert_ptr_null(strstr(m.events, "human_change"));
@@ -963,30 +519,30 @@ END_TEST
 
 START_TEST(an_unanswered_write_that_shows_late_is_no_human)
 {
-    lead(&m);
-    (void)want(&m, 0, 5, false);
-    fail_next(&m, ACT_WRITE, ACT_UNCERTAIN, 0, 1);
-    fail_next(&m, ACT_READ_FORMATION, ACT_OK, 200, 0);
+    model_lead(&m);
+    (void)model_want(&m, 0, 5, false);
+    model_fail_next(&m, ACT_WRITE, ACT_UNCERTAIN, 0, 1);
+    model_fail_next(&m, ACT_READ_FORMATION, ACT_OK, 200, 0);
     m.hold_answers = false;
-    (void)want(&m, 0, 9, false);
-    pass(&m, 3000);
+    (void)model_want(&m, 0, 9, false);
+    model_pass(&m, 3000);
     m.quantity[0] = 9;
-    pass(&m, 120000);
+    model_pass(&m, 120000);
     ck_assert_ptr_null(strstr(m.events, "human_change"));
 }
 END_TEST
 
 START_TEST(an_unanswered_write_that_shows_behind_a_later_one_is_no_human)
 {
-    lead(&m);
-    (void)want(&m, 0, 5, false);
-    fail_next(&m, ACT_WRITE, ACT_UNCERTAIN, 0, 1);
-    (void)want(&m, 0, 9, false);
-    (void)want(&m, 0, 12, false);
-    pass(&m, 10000);
+    model_lead(&m);
+    (void)model_want(&m, 0, 5, false);
+    model_fail_next(&m, ACT_WRITE, ACT_UNCERTAIN, 0, 1);
+    (void)model_want(&m, 0, 9, false);
+    (void)model_want(&m, 0, 12, false);
+    model_pass(&m, 10000);
     ck_assert_int_eq(m.quantity[0], 12);
     m.quantity[0] = 9;
-    pass(&m, 65000);
+    model_pass(&m, 65000);
     ck_assert_ptr_null(strstr(m.events, "human_change"));
     ck_assert_int_eq(m.quantity[0], 12);
 }
@@ -995,30 +551,30 @@ END_TEST
 START_TEST(an_unanswered_write_that_was_done_counts_among_the_changes)
 {
     m.controllers[0].max_changes_per_hour = 1;
-    lead(&m);
+    model_lead(&m);
     m.applied_anyway = true;
-    fail_next(&m, ACT_WRITE, ACT_UNCERTAIN, 0, 1);
-    (void)want(&m, 0, 9, false);
-    pass(&m, 10000);
+    model_fail_next(&m, ACT_WRITE, ACT_UNCERTAIN, 0, 1);
+    (void)model_want(&m, 0, 9, false);
+    model_pass(&m, 10000);
     ck_assert_int_eq(m.quantity[0], 9);
-    (void)want(&m, 0, 12, false);
-    pass(&m, 10000);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_CHANGES);
+    (void)model_want(&m, 0, 12, false);
+    model_pass(&m, 10000);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_CHANGES);
     ck_assert_int_eq(m.writes, 1);
 }
 END_TEST
 
 START_TEST(a_429_waits_as_told_and_loses_nothing)
 {
-    lead(&m);
-    fail_next(&m, ACT_WRITE, ACT_RATE_LIMITED, 429, 1);
-    m.fault[kind_of(&m, ACT_WRITE)].retry_after_ms = 20000;
-    (void)want(&m, 0, 9, false);
+    model_lead(&m);
+    model_fail_next(&m, ACT_WRITE, ACT_RATE_LIMITED, 429, 1);
+    m.fault[model_kind(&m, ACT_WRITE)].retry_after_ms = 20000;
+    (void)model_want(&m, 0, 9, false);
     ck_assert_int_eq(m.last_outcome, ACTION_REFUSED);
-    pass(&m, 19000);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_BUDGET);
+    model_pass(&m, 19000);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_BUDGET);
     ck_assert_ptr_nonnull(strstr(m.events, "+heroku_rate_limit"));
-    pass(&m, 8000);
+    model_pass(&m, 8000);
     ck_assert_int_eq(m.quantity[0], 9);
     ck_assert_ptr_nonnull(strstr(m.events, "-heroku_rate_limit"));
 }
@@ -1026,16 +582,16 @@ END_TEST
 
 START_TEST(a_401_stops_the_account_when_get_account_fails_too)
 {
-    lead(&m);
-    fail_next(&m, ACT_WRITE, ACT_ACCOUNT_BAD, 401, 1);
-    fail_next(&m, ACT_READ_ACCOUNT, ACT_ACCOUNT_BAD, 401, 1);
-    (void)want(&m, 0, 9, false);
-    pass(&m, 590000);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_ACCOUNT);
+    model_lead(&m);
+    model_fail_next(&m, ACT_WRITE, ACT_ACCOUNT_BAD, 401, 1);
+    model_fail_next(&m, ACT_READ_ACCOUNT, ACT_ACCOUNT_BAD, 401, 1);
+    (void)model_want(&m, 0, 9, false);
+    model_pass(&m, 590000);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_ACCOUNT);
     ck_assert_int_eq(m.quantity[0], 4);
     ck_assert_ptr_nonnull(strstr(m.events, "+heroku_account"));
     ck_assert(!act_account_usable(m.core, 0));
-    pass(&m, 20000);
+    model_pass(&m, 20000);
     ck_assert_int_eq(m.quantity[0], 9);
     ck_assert_ptr_nonnull(strstr(m.events, "-heroku_account"));
 }
@@ -1043,54 +599,54 @@ END_TEST
 
 START_TEST(a_401_with_a_good_key_blocks_the_app)
 {
-    lead(&m);
-    fail_next(&m, ACT_WRITE, ACT_ACCOUNT_BAD, 403, 1);
-    (void)want(&m, 0, 9, false);
-    pass(&m, 2000);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_CONTROLLER);
-    pass(&m, 590000);
+    model_lead(&m);
+    model_fail_next(&m, ACT_WRITE, ACT_ACCOUNT_BAD, 403, 1);
+    (void)model_want(&m, 0, 9, false);
+    model_pass(&m, 2000);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_CONTROLLER);
+    model_pass(&m, 590000);
     ck_assert_int_eq(m.quantity[0], 4);
-    pass(&m, 20000);
+    model_pass(&m, 20000);
     ck_assert_int_eq(m.quantity[0], 9);
 }
 END_TEST
 
 START_TEST(a_403_or_404_blocks_the_controller_for_ten_minutes)
 {
-    lead(&m);
-    fail_next(&m, ACT_WRITE, ACT_FORBIDDEN, 404, 1);
-    (void)want(&m, 0, 9, false);
-    pass(&m, 590000);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_CONTROLLER);
+    model_lead(&m);
+    model_fail_next(&m, ACT_WRITE, ACT_FORBIDDEN, 404, 1);
+    (void)model_want(&m, 0, 9, false);
+    model_pass(&m, 590000);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_CONTROLLER);
     ck_assert_int_eq(m.writes, 1);
     ck_assert_ptr_nonnull(strstr(m.events, "+heroku_controller"));
-    pass(&m, 20000);
+    model_pass(&m, 20000);
     ck_assert_int_eq(m.quantity[0], 9);
 }
 END_TEST
 
 START_TEST(an_app_that_cannot_be_read_is_blocked_for_ten_minutes)
 {
-    fail_next(&m, ACT_READ_FORMATION, ACT_FORBIDDEN, 404, 1);
-    lead(&m);
-    (void)want(&m, 0, 9, false);
-    pass(&m, 590000);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_CONTROLLER);
-    pass(&m, 20000);
+    model_fail_next(&m, ACT_READ_FORMATION, ACT_FORBIDDEN, 404, 1);
+    model_lead(&m);
+    (void)model_want(&m, 0, 9, false);
+    model_pass(&m, 590000);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_CONTROLLER);
+    model_pass(&m, 20000);
     ck_assert_int_eq(m.quantity[0], 9);
 }
 END_TEST
 
 START_TEST(a_process_type_that_is_gone_is_told_until_it_is_back)
 {
-    lead(&m);
-    (void)want(&m, 0, 6, false);
+    model_lead(&m);
+    (void)model_want(&m, 0, 6, false);
     m.quantity[0] = -1;
-    pass(&m, 61000);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_CONTROLLER);
+    model_pass(&m, 61000);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_CONTROLLER);
     m.quantity[0] = 6;
-    pass(&m, 61000);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_NONE);
+    model_pass(&m, 61000);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_NONE);
     ck_assert_ptr_nonnull(strstr(m.events, "-heroku_controller"));
 }
 END_TEST
@@ -1098,13 +654,13 @@ END_TEST
 START_TEST(a_limit_is_applied_less_the_other_process_types)
 {
     m.others = 3;
-    lead(&m);
-    fail_next(&m, ACT_WRITE, ACT_LIMIT, 422, 1);
-    m.fault[kind_of(&m, ACT_WRITE)].limit = 10;
-    (void)want(&m, 0, 20, false);
+    model_lead(&m);
+    model_fail_next(&m, ACT_WRITE, ACT_LIMIT, 422, 1);
+    m.fault[model_kind(&m, ACT_WRITE)].limit = 10;
+    (void)model_want(&m, 0, 20, false);
     ck_assert_int_eq(m.quantity[0], 7);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_LIMIT);
-    pass(&m, 600000);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_LIMIT);
+    model_pass(&m, 600000);
     ck_assert_int_eq(m.writes, 2);
     ck_assert_ptr_nonnull(strstr(m.events, "+heroku_limit"));
     ck_assert_ptr_nonnull(strstr(m.events, "+unmet"));
@@ -1114,25 +670,25 @@ END_TEST
 START_TEST(a_limit_below_what_runs_lowers_nothing)
 {
     m.others = 3;
-    lead(&m);
-    fail_next(&m, ACT_WRITE, ACT_LIMIT, 422, 1);
-    m.fault[kind_of(&m, ACT_WRITE)].limit = 2;
-    (void)want(&m, 0, 20, false);
-    pass(&m, 10000);
+    model_lead(&m);
+    model_fail_next(&m, ACT_WRITE, ACT_LIMIT, 422, 1);
+    m.fault[model_kind(&m, ACT_WRITE)].limit = 2;
+    (void)model_want(&m, 0, 20, false);
+    model_pass(&m, 10000);
     ck_assert_int_eq(m.quantity[0], 4);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_LIMIT);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_LIMIT);
 }
 END_TEST
 
 START_TEST(another_refusal_is_remembered_until_the_target_changes)
 {
-    lead(&m);
-    fail_next(&m, ACT_WRITE, ACT_REFUSED, 422, 1);
-    (void)want(&m, 0, 9, false);
-    pass(&m, 600000);
+    model_lead(&m);
+    model_fail_next(&m, ACT_WRITE, ACT_REFUSED, 422, 1);
+    (void)model_want(&m, 0, 9, false);
+    model_pass(&m, 600000);
     ck_assert_int_eq(m.writes, 1);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_REFUSED);
-    (void)want(&m, 0, 8, false);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_REFUSED);
+    (void)model_want(&m, 0, 8, false);
     ck_assert_int_eq(m.quantity[0], 8);
     ck_assert_ptr_nonnull(strstr(m.events, "-heroku_refused"));
 }
@@ -1140,31 +696,31 @@ END_TEST
 
 START_TEST(a_conflict_reads_again_and_tries_once_more)
 {
-    lead(&m);
-    fail_next(&m, ACT_WRITE, ACT_CONFLICT, 409, 1);
+    model_lead(&m);
+    model_fail_next(&m, ACT_WRITE, ACT_CONFLICT, 409, 1);
     int before = m.reads;
-    (void)want(&m, 0, 9, false);
+    (void)model_want(&m, 0, 9, false);
     ck_assert_int_eq(m.quantity[0], 9);
     ck_assert_int_eq(m.reads, before + 1);
-    fail_next(&m, ACT_WRITE, ACT_CONFLICT, 409, 2);
-    (void)want(&m, 0, 12, false);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_RETRY);
-    pass(&m, 10000);
+    model_fail_next(&m, ACT_WRITE, ACT_CONFLICT, 409, 2);
+    (void)model_want(&m, 0, 12, false);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_RETRY);
+    model_pass(&m, 10000);
     ck_assert_int_eq(m.quantity[0], 12);
 }
 END_TEST
 
 START_TEST(failed_readings_are_retried_with_growing_waits)
 {
-    fail_next(&m, ACT_READ_FORMATION, ACT_UNCERTAIN, 503, 1000);
-    lead(&m);
-    (void)want(&m, 0, 9, false);
-    pass(&m, 600000);
-    ck_assert_int_ge(1000 - m.faults[kind_of(&m, ACT_READ_FORMATION)], 10);
-    ck_assert_int_le(1000 - m.faults[kind_of(&m, ACT_READ_FORMATION)], 60);
+    model_fail_next(&m, ACT_READ_FORMATION, ACT_UNCERTAIN, 503, 1000);
+    model_lead(&m);
+    (void)model_want(&m, 0, 9, false);
+    model_pass(&m, 600000);
+    ck_assert_int_ge(1000 - m.faults[model_kind(&m, ACT_READ_FORMATION)], 10);
+    ck_assert_int_le(1000 - m.faults[model_kind(&m, ACT_READ_FORMATION)], 60);
     ck_assert_ptr_nonnull(strstr(m.events, "+unmet"));
-    m.faults[kind_of(&m, ACT_READ_FORMATION)] = 0;
-    pass(&m, 61000);
+    m.faults[model_kind(&m, ACT_READ_FORMATION)] = 0;
+    model_pass(&m, 61000);
     ck_assert_int_eq(m.quantity[0], 9);
     ck_assert_ptr_nonnull(strstr(m.events, "-unmet"));
 }
@@ -1173,26 +729,26 @@ END_TEST
 START_TEST(a_missing_key_disables_the_account_loudly)
 {
     act_key(m.core, 0, false, "HEROKU_API_KEY is not set", m.now);
-    lead(&m);
-    (void)want(&m, 0, 9, false);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_DISABLED);
+    model_lead(&m);
+    (void)model_want(&m, 0, 9, false);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_DISABLED);
     ck_assert_int_eq(m.sent_count, 0);
     ck_assert_ptr_nonnull(strstr(m.events, "+heroku_key_missing"));
     act_key(m.core, 0, true, NULL, m.now);
-    pass(&m, 2000);
+    model_pass(&m, 2000);
     ck_assert_int_eq(m.quantity[0], 9);
 }
 END_TEST
 
 START_TEST(at_the_maximum_for_five_minutes_is_told_and_told_over)
 {
-    lead(&m);
-    (void)want(&m, 0, 50, false);
-    pass(&m, 290000);
+    model_lead(&m);
+    (void)model_want(&m, 0, 50, false);
+    model_pass(&m, 290000);
     ck_assert_ptr_null(strstr(m.events, "at_maximum"));
-    pass(&m, 20000);
+    model_pass(&m, 20000);
     ck_assert_ptr_nonnull(strstr(m.events, "+at_maximum"));
-    (void)want(&m, 0, 49, true);
+    (void)model_want(&m, 0, 49, true);
     ck_assert_ptr_nonnull(strstr(m.events, "-at_maximum"));
 }
 END_TEST
@@ -1213,16 +769,16 @@ static void lead_after(const struct act_former *former)
                             .manual_floor = -1};
     act_journal_entry(m.core, 0, &intent, m.now);
     act_journal_loaded(m.core, 0, m.now);
-    settle(&m);
-    (void)want(&m, 0, 12, false);
+    model_settle(&m);
+    (void)model_want(&m, 0, 12, false);
 }
 
 START_TEST(an_open_intent_of_before_waits_and_is_settled_by_a_reading)
 {
     lead_after(&(struct act_former){.settle_ms = 6000});
-    pass(&m, 5000);
+    model_pass(&m, 5000);
     ck_assert_int_eq(m.reads, 0);
-    pass(&m, 3000);
+    model_pass(&m, 3000);
     ck_assert_int_eq(m.ends, 2);
     ck_assert_int_eq(m.quantity[0], 12);
     ck_assert_ptr_null(strstr(m.events, "human_change"));
@@ -1241,7 +797,7 @@ END_TEST
 START_TEST(what_was_given_up_is_settled_at_once)
 {
     lead_after(NULL);
-    pass(&m, 1000);
+    model_pass(&m, 1000);
     ck_assert_int_eq(m.ends, 2);
     ck_assert_int_eq(m.quantity[0], 12);
 }
@@ -1251,9 +807,9 @@ START_TEST(without_an_open_intent_nobody_waits_for_the_one_before)
 {
     act_lead(m.core, 0, 8, &(struct act_former){.settle_ms = 6000}, m.now);
     act_journal_loaded(m.core, 0, m.now);
-    settle(&m);
-    (void)want(&m, 0, 12, false);
-    pass(&m, 1000);
+    model_settle(&m);
+    (void)model_want(&m, 0, 12, false);
+    model_pass(&m, 1000);
     ck_assert_int_eq(m.quantity[0], 12);
 }
 END_TEST
@@ -1265,12 +821,12 @@ START_TEST(a_journal_that_lost_something_makes_every_app_wait_and_accuses_nobody
         .controller = 100, .from = 9, .to = 9, .confirmed = 9, .manual_floor = -1};
     act_journal_entry(m.core, 0, &intent, m.now);
     act_journal_loaded(m.core, 0, m.now);
-    settle(&m);
-    (void)want(&m, 0, 12, false);
-    pass(&m, 5000);
+    model_settle(&m);
+    (void)model_want(&m, 0, 12, false);
+    model_pass(&m, 5000);
     ck_assert_int_eq(m.reads, 0);
     ck_assert_int_eq(m.quantity[0], 4);
-    pass(&m, 3000);
+    model_pass(&m, 3000);
     ck_assert_int_eq(m.quantity[0], 12);
     ck_assert_ptr_null(strstr(m.events, "human_change"));
 }
@@ -1280,25 +836,25 @@ START_TEST(nothing_is_asked_for_apps_before_their_account_is_clear)
 {
     act_core_free(m.core);
     m.tells = true;
-    core_start(&m);
-    lead(&m);
+    model_start(&m);
+    model_lead(&m);
     ck_assert_str_eq(m.told, "one");
-    (void)want(&m, 0, 12, false);
-    pass(&m, 5000);
+    (void)model_want(&m, 0, 12, false);
+    model_pass(&m, 5000);
     ck_assert_int_eq(m.reads, 0);
     act_clear(m.core, 0, true, m.now);
-    settle(&m);
+    model_settle(&m);
     ck_assert_int_eq(m.quantity[0], 12);
     /* Each taking must be cleared anew. */
     act_unlead(m.core, 0, m.now);
     act_clear(m.core, 0, true, m.now);
     act_lead(m.core, 0, 8, NULL, m.now);
     act_journal_loaded(m.core, 0, m.now);
-    (void)want(&m, 0, 13, false);
-    settle(&m);
+    (void)model_want(&m, 0, 13, false);
+    model_settle(&m);
     ck_assert_int_eq(m.quantity[0], 12);
     act_clear(m.core, 0, true, m.now);
-    settle(&m);
+    model_settle(&m);
     ck_assert_int_eq(m.quantity[0], 13);
 }
 END_TEST
@@ -1307,25 +863,25 @@ START_TEST(a_key_of_another_account_must_be_cleared_anew)
 {
     act_core_free(m.core);
     m.tells = true;
-    core_start(&m);
-    lead(&m);
+    model_start(&m);
+    model_lead(&m);
     act_clear(m.core, 0, true, m.now);
-    settle(&m);
+    model_settle(&m);
     m.identity[0] = "another";
     act_key(m.core, 0, true, "", m.now);
-    pass(&m, 1000);
+    model_pass(&m, 1000);
     ck_assert_str_eq(m.told, "another");
-    (void)want(&m, 0, 12, false);
-    pass(&m, 1000);
+    (void)model_want(&m, 0, 12, false);
+    model_pass(&m, 1000);
     ck_assert_int_eq(m.quantity[0], 4);
     act_clear(m.core, 0, true, m.now);
-    settle(&m);
+    model_settle(&m);
     ck_assert_int_eq(m.quantity[0], 12);
     /* The same one again changes nothing. */
     act_key(m.core, 0, true, "", m.now);
-    pass(&m, 1000);
-    (void)want(&m, 0, 13, false);
-    settle(&m);
+    model_pass(&m, 1000);
+    (void)model_want(&m, 0, 13, false);
+    model_settle(&m);
     ck_assert_int_eq(m.quantity[0], 13);
 }
 END_TEST
@@ -1337,26 +893,26 @@ START_TEST(a_human_change_while_we_were_down_is_seen)
         .controller = 100, .from = 9, .to = 9, .confirmed = 9, .manual_floor = -1};
     act_journal_entry(m.core, 0, &intent, m.now);
     act_journal_loaded(m.core, 0, m.now);
-    settle(&m);
-    pass(&m, 1000);
-    (void)want(&m, 0, 12, false);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_MANUAL_HOLD);
+    model_settle(&m);
+    model_pass(&m, 1000);
+    (void)model_want(&m, 0, 12, false);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_MANUAL_HOLD);
 }
 END_TEST
 
 START_TEST(what_the_journal_lost_while_another_led_is_nobodys_doing)
 {
-    lead(&m);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_NO_TARGET);
+    model_lead(&m);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_NO_TARGET);
     act_unlead(m.core, 0, m.now);
     m.quantity[0] = 9; /* by another actuator, before Redis was flushed */
     act_lead(m.core, 0, 9, NULL, m.now);
     act_journal_loaded(m.core, 0, m.now);
-    settle(&m);
-    pass(&m, 1000);
+    model_settle(&m);
+    model_pass(&m, 1000);
     ck_assert_ptr_null(strstr(m.events, "human_change"));
-    (void)want(&m, 0, 12, false);
-    pass(&m, 1000);
+    (void)model_want(&m, 0, 12, false);
+    model_pass(&m, 1000);
     ck_assert_int_eq(m.quantity[0], 12);
 }
 END_TEST
@@ -1370,23 +926,23 @@ START_TEST(a_hold_of_the_journal_lasts_no_longer_than_configured)
                             .manual_until_ms = m.now.wall_ms + INT64_C(1000000000)};
     act_journal_entry(m.core, 0, &intent, m.now);
     act_journal_loaded(m.core, 0, m.now);
-    settle(&m);
-    (void)want(&m, 0, 12, false);
-    pass(&m, 3590000);
+    model_settle(&m);
+    (void)model_want(&m, 0, 12, false);
+    model_pass(&m, 3590000);
     ck_assert_int_eq(m.quantity[0], 4);
-    pass(&m, 20000);
+    model_pass(&m, 20000);
     ck_assert_int_eq(m.quantity[0], 12);
 }
 END_TEST
 
 START_TEST(a_reading_asked_for_before_the_lease_says_nothing)
 {
-    lead(&m);
+    model_lead(&m);
     m.hold_answers = true;
-    pass(&m, 61000);
+    model_pass(&m, 61000);
     ck_assert_int_eq(m.sent_count, 2); /* the rate limits first */
     struct act_request request = m.sent[--m.sent_count];
-    ck_assert_int_eq(request.kind, kind_of(&m, ACT_READ_FORMATION));
+    ck_assert_int_eq(request.kind, model_kind(&m, ACT_READ_FORMATION));
     act_unlead(m.core, 0, m.now);
     m.now.boot_ms += 3000;
     struct intent intent = {
@@ -1395,11 +951,11 @@ START_TEST(a_reading_asked_for_before_the_lease_says_nothing)
     act_journal_entry(m.core, 0, &intent, m.now);
     act_journal_loaded(m.core, 0, m.now);
     /* Another actuator wrote in between; Heroku had answered before that. */
-    answer_one(&m, request);
+    model_answer(&m, request);
     m.quantity[0] = 9;
     m.hold_answers = false;
-    settle(&m);
-    pass(&m, 1000);
+    model_settle(&m);
+    model_pass(&m, 1000);
     struct actual actual;
     ck_assert_int_eq(act_explain(m.core, 100, m.now, &actual), DYN_OK);
     ck_assert_int_eq(actual.running, 9);
@@ -1409,59 +965,59 @@ END_TEST
 
 START_TEST(a_lost_lease_stops_writing_at_once)
 {
-    lead(&m);
+    model_lead(&m);
     m.begin_answer = DYN_FENCED;
-    (void)want(&m, 0, 9, false);
-    pass(&m, 60000);
+    (void)model_want(&m, 0, 9, false);
+    model_pass(&m, 60000);
     ck_assert_int_eq(m.writes, 0);
     ck_assert_int_eq(m.fenced, 1);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_JOURNAL);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_JOURNAL);
 }
 END_TEST
 
 START_TEST(an_intent_that_cannot_be_recorded_is_not_acted_upon)
 {
-    lead(&m);
+    model_lead(&m);
     m.begin_answer = DYN_TIMEOUT;
-    (void)want(&m, 0, 9, false);
-    pass(&m, 10000);
+    (void)model_want(&m, 0, 9, false);
+    model_pass(&m, 10000);
     ck_assert_int_eq(m.writes, 0);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_JOURNAL);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_JOURNAL);
     m.begin_answer = DYN_BUSY;
-    pass(&m, 3000);
+    model_pass(&m, 3000);
     ck_assert_int_eq(m.writes, 0);
     ck_assert_int_ge(m.ends, 1);
     m.begin_answer = DYN_OK;
-    pass(&m, 3000);
+    model_pass(&m, 3000);
     ck_assert_int_eq(m.quantity[0], 9);
 }
 END_TEST
 
 START_TEST(a_lease_lost_between_journal_and_request_sends_nothing)
 {
-    lead(&m);
+    model_lead(&m);
     m.hold_answers = true;
-    (void)want(&m, 0, 9, false);
+    (void)model_want(&m, 0, 9, false);
     ck_assert_int_eq(m.sent_count, 1); /* maintenance */
     m.hold_answers = false;
     struct act_request request = m.sent[--m.sent_count];
     m.hold_answers = true;
-    answer_one(&m, request);
+    model_answer(&m, request);
     ck_assert_int_eq(m.begun_count, 1);
     act_unlead(m.core, 0, m.now);
     m.hold_answers = false;
-    settle(&m);
-    pass(&m, 5000);
+    model_settle(&m);
+    model_pass(&m, 5000);
     ck_assert_int_eq(m.writes, 0);
 }
 END_TEST
 
 START_TEST(a_drain_starts_nothing_new)
 {
-    lead(&m);
+    model_lead(&m);
     act_drain(m.core);
-    (void)want(&m, 0, 9, false);
-    pass(&m, 120000);
+    (void)model_want(&m, 0, 9, false);
+    model_pass(&m, 120000);
     ck_assert_int_eq(m.writes, 0);
     ck_assert_uint_eq(act_in_flight(m.core, 0), 0);
 }
@@ -1485,19 +1041,19 @@ START_TEST(an_intent_that_is_overtaken_sends_nothing)
 {
     struct command pause = {
         .verb = COMMAND_PAUSE, .app = DYN_STR("alpha"), .until_ms = WALL + 10000000};
-    lead(&m);
+    model_lead(&m);
     m.hold_answers = true;
-    (void)want(&m, 0, 9, false);
+    (void)model_want(&m, 0, 9, false);
     ck_assert_int_eq(m.sent_count, 1); /* maintenance */
     struct act_request request = m.sent[--m.sent_count];
-    answer_one(&m, request);
+    model_answer(&m, request);
     ck_assert_int_eq(m.begun_count, 1);
     switch ((enum meanwhile)_i) {
     case MEANWHILE_HIGHER:
-        (void)want(&m, 0, 11, false);
+        (void)model_want(&m, 0, 11, false);
         break;
     case MEANWHILE_RAISE_ONLY:
-        (void)want(&m, 0, 2, true);
+        (void)model_want(&m, 0, 2, true);
         break;
     case MEANWHILE_PAUSED:
         act_command(m.core, &pause, m.now);
@@ -1547,14 +1103,14 @@ START_TEST(cooldowns_of_the_journal_go_on)
     act_lead(m.core, 0, 8, NULL, m.now);
     act_journal_entry(m.core, 0, &intent, m.now);
     act_journal_loaded(m.core, 0, m.now);
-    settle(&m);
-    pass(&m, 1000);
-    mark(&m);
-    (void)want(&m, 0, _i == 1 ? 3 : 9, false);
-    ck_assert_int_eq(guard_of(&m, 0), _i == 1 ? GUARD_DOWN_COOLDOWN : GUARD_UP_COOLDOWN);
+    model_settle(&m);
+    model_pass(&m, 1000);
+    model_mark(&m);
+    (void)model_want(&m, 0, _i == 1 ? 3 : 9, false);
+    ck_assert_int_eq(model_guard(&m, 0), _i == 1 ? GUARD_DOWN_COOLDOWN : GUARD_UP_COOLDOWN);
     for (int i = 0; i < 7; i++) {
-        pass(&m, 10000);
-        mark(&m);
+        model_pass(&m, 10000);
+        model_mark(&m);
     }
     ck_assert_int_eq(m.quantity[0], _i == 1 ? 3 : 9);
 }
@@ -1570,9 +1126,9 @@ START_TEST(an_entry_of_another_accounts_journal_is_ignored)
     act_journal_entry(m.core, 1, &intent, m.now);
     act_journal_loaded(m.core, 0, m.now);
     act_journal_loaded(m.core, 1, m.now);
-    settle(&m);
-    pass(&m, 1000);
-    (void)want(&m, 0, 6, false);
+    model_settle(&m);
+    model_pass(&m, 1000);
+    (void)model_want(&m, 0, 6, false);
     ck_assert_int_eq(m.quantity[0], 6);
 }
 END_TEST
@@ -1581,30 +1137,30 @@ START_TEST(a_limit_is_shared_with_the_apps_other_controllers)
 {
     teardown();
     model_init(&m, 1, 1);
-    controller_init(&m.controllers[1], 101);
+    model_controller(&m.controllers[1], 101);
     m.controllers[1].name = m.controllers[1].process_type = "worker";
     m.apps[0].controllers_count = 2;
     teardown();
-    core_start(&m);
+    model_start(&m);
     m.others = 10;
-    lead(&m);
-    fail_next(&m, ACT_WRITE, ACT_LIMIT, 422, 1);
-    m.fault[kind_of(&m, ACT_WRITE)].limit = 20;
-    (void)want(&m, 0, 15, false);
-    pass(&m, 1000);
+    model_lead(&m);
+    model_fail_next(&m, ACT_WRITE, ACT_LIMIT, 422, 1);
+    m.fault[model_kind(&m, ACT_WRITE)].limit = 20;
+    (void)model_want(&m, 0, 15, false);
+    model_pass(&m, 1000);
     ck_assert_int_eq(m.quantity[0], 10);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_LIMIT);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_LIMIT);
     /* Not believed for ever. */
-    pass(&m, ACT_LIMIT_MS);
+    model_pass(&m, ACT_LIMIT_MS);
     ck_assert_int_eq(m.quantity[0], 15);
 }
 END_TEST
 
 START_TEST(after_another_history_any_epoch_is_taken_and_nothing_falls_before_its_mark)
 {
-    lead(&m);
-    mark(&m);
-    (void)want(&m, 0, 9, false);
+    model_lead(&m);
+    model_mark(&m);
+    (void)model_want(&m, 0, 9, false);
     ck_assert_int_eq(m.quantity[0], 9);
     struct target target = {.controller = 100,
                             .app = dyn_str_from(m.config.apps[0].name),
@@ -1612,23 +1168,23 @@ START_TEST(after_another_history_any_epoch_is_taken_and_nothing_falls_before_its
                             .rung = 12,
                             .epoch = 5};
     ck_assert_int_eq(act_target(m.core, 0, &target, m.now), DYN_OK);
-    settle(&m);
+    model_settle(&m);
     ck_assert_int_eq(m.quantity[0], 12);
     target.epoch = 3;
     target.rung = 13;
     ck_assert_int_eq(act_target(m.core, 0, &target, m.now), DYN_REFUSED);
     act_history(m.core);
     ck_assert_int_eq(act_target(m.core, 0, &target, m.now), DYN_OK);
-    settle(&m);
+    model_settle(&m);
     ck_assert_int_eq(m.quantity[0], 13);
-    pass(&m, 61000);
+    model_pass(&m, 61000);
     target.rung = 12;
     ck_assert_int_eq(act_target(m.core, 0, &target, m.now), DYN_OK);
-    pass(&m, 5000);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_OLD_MARK);
+    model_pass(&m, 5000);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_OLD_MARK);
     struct mark said = {.epoch = 3, .folded = {1, 0}};
     act_mark(m.core, 0, &said, m.now);
-    pass(&m, 1000);
+    model_pass(&m, 1000);
     ck_assert_int_eq(m.quantity[0], 12);
 }
 END_TEST
@@ -1637,66 +1193,66 @@ START_TEST(a_mark_of_an_epoch_that_is_over_is_no_sign_of_life)
 {
     struct target target = {
         .controller = 100, .app = DYN_STR("alpha"), .name = DYN_STR("web"), .rung = 3, .epoch = 2};
-    lead(&m);
+    model_lead(&m);
     ck_assert_int_eq(act_target(m.core, 0, &target, m.now), DYN_OK);
-    mark(&m);
-    pass(&m, 1000);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_OLD_MARK);
+    model_mark(&m);
+    model_pass(&m, 1000);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_OLD_MARK);
     struct mark elsewhere = {.partition = 1, .epoch = 2, .folded = {5, 0}};
     act_mark(m.core, 0, &elsewhere, m.now);
-    pass(&m, 1000);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_OLD_MARK);
+    model_pass(&m, 1000);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_OLD_MARK);
 }
 END_TEST
 
 START_TEST(lowered_by_hand_to_what_ran_before_is_a_human_after_a_while)
 {
-    lead(&m);
-    (void)want(&m, 0, 9, false);
-    pass(&m, 100000);
+    model_lead(&m);
+    (void)model_want(&m, 0, 9, false);
+    model_pass(&m, 100000);
     m.quantity[0] = 4;
-    pass(&m, 61000);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_MANUAL_HOLD);
+    model_pass(&m, 61000);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_MANUAL_HOLD);
 }
 END_TEST
 
 START_TEST(a_write_without_an_answer_explains_nothing_for_ever)
 {
-    lead(&m);
-    fail_next(&m, ACT_WRITE, ACT_UNCERTAIN, 0, 1);
-    (void)want(&m, 0, 9, false);
-    (void)want(&m, 0, 12, false);
-    pass(&m, 100000);
+    model_lead(&m);
+    model_fail_next(&m, ACT_WRITE, ACT_UNCERTAIN, 0, 1);
+    (void)model_want(&m, 0, 9, false);
+    (void)model_want(&m, 0, 12, false);
+    model_pass(&m, 100000);
     ck_assert_int_eq(m.quantity[0], 12);
     m.quantity[0] = 9;
-    pass(&m, 61000);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_MANUAL_HOLD);
+    model_pass(&m, 61000);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_MANUAL_HOLD);
 }
 END_TEST
 
 START_TEST(a_refusal_ends_with_its_target)
 {
-    lead(&m);
-    fail_next(&m, ACT_WRITE, ACT_REFUSED, 422, 1);
-    (void)want(&m, 0, 9, false);
-    pass(&m, 10000);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_REFUSED);
-    (void)want(&m, 0, 4, false);
-    (void)want(&m, 0, 9, false);
-    pass(&m, 1000);
+    model_lead(&m);
+    model_fail_next(&m, ACT_WRITE, ACT_REFUSED, 422, 1);
+    (void)model_want(&m, 0, 9, false);
+    model_pass(&m, 10000);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_REFUSED);
+    (void)model_want(&m, 0, 4, false);
+    (void)model_want(&m, 0, 9, false);
+    model_pass(&m, 1000);
     ck_assert_int_eq(m.quantity[0], 9);
 }
 END_TEST
 
 START_TEST(a_change_taken_otherwise_than_asked_for_is_not_hammered)
 {
-    lead(&m);
-    fail_next(&m, ACT_WRITE, ACT_OK, 200, 5);
-    m.fault[kind_of(&m, ACT_WRITE)].quantity = 4;
-    (void)want(&m, 0, 9, false);
-    pass(&m, 59000);
+    model_lead(&m);
+    model_fail_next(&m, ACT_WRITE, ACT_OK, 200, 5);
+    m.fault[model_kind(&m, ACT_WRITE)].quantity = 4;
+    (void)model_want(&m, 0, 9, false);
+    model_pass(&m, 59000);
     ck_assert_int_eq(m.writes, 1);
-    pass(&m, 2000);
+    model_pass(&m, 2000);
     ck_assert_int_eq(m.writes, 2);
 }
 END_TEST
@@ -1705,21 +1261,21 @@ START_TEST(a_pause_of_something_else_holds_nothing)
 {
     struct command pause = {
         .verb = COMMAND_PAUSE, .app = DYN_STR("beta"), .until_ms = WALL + 10000000};
-    lead(&m);
+    model_lead(&m);
     act_command(m.core, &pause, m.now);
-    (void)want(&m, 0, 6, false);
+    (void)model_want(&m, 0, 6, false);
     ck_assert_int_eq(m.quantity[0], 6);
     pause.app = DYN_STR("alpha");
     pause.controller = DYN_STR("worker");
     act_command(m.core, &pause, m.now);
-    (void)want(&m, 0, 9, false);
+    (void)model_want(&m, 0, 9, false);
     ck_assert_int_eq(m.quantity[0], 9);
 }
 END_TEST
 
 START_TEST(a_reload_to_another_process_type_forgets_what_ran)
 {
-    lead(&m);
+    model_lead(&m);
     struct config next = m.config;
     struct config_controller controller = m.controllers[0];
     struct config_app app = m.apps[0];
@@ -1731,7 +1287,7 @@ START_TEST(a_reload_to_another_process_type_forgets_what_ran)
     ck_assert_int_eq(act_explain(m.core, 100, m.now, &actual), DYN_OK);
     ck_assert_int_eq(actual.running, -1);
     m.others = 2;
-    pass(&m, 1000);
+    model_pass(&m, 1000);
     ck_assert_int_eq(act_explain(m.core, 100, m.now, &actual), DYN_OK);
     ck_assert_int_eq(actual.running, 2);
     ck_assert_ptr_null(strstr(m.events, "human_change"));
@@ -1745,17 +1301,17 @@ START_TEST(two_keys_of_one_account_share_one_budget)
     teardown();
     model_init(&m, 2, 2);
     m.identity[1] = "one";
-    lead(&m);
+    model_lead(&m);
     ck_assert_int_eq(act_tokens(m.core, 0), act_tokens(m.core, 1));
     int64_t before = act_tokens(m.core, 1);
-    (void)want(&m, 0, 9, false);
+    (void)model_want(&m, 0, 9, false);
     ck_assert_int_lt(act_tokens(m.core, 1), before);
     teardown();
     model_init(&m, 2, 2);
-    lead(&m);
-    fail_next(&m, ACT_WRITE, ACT_RATE_LIMITED, 429, 1);
-    (void)want(&m, 0, 9, false);
-    (void)want(&m, 1, 9, false);
+    model_lead(&m);
+    model_fail_next(&m, ACT_WRITE, ACT_RATE_LIMITED, 429, 1);
+    (void)model_want(&m, 0, 9, false);
+    (void)model_want(&m, 1, 9, false);
     ck_assert_int_eq(m.quantity[0], 4);
     ck_assert_int_eq(m.quantity[1], 9);
 }
@@ -1769,16 +1325,16 @@ START_TEST(a_key_of_another_account_leaves_the_shared_budget)
     teardown();
     model_init(&m, 2, 2);
     m.identity[1] = "one";
-    lead(&m);
+    model_lead(&m);
     m.identity[changed] = "three";
     act_key(m.core, changed, true, NULL, m.now);
-    pass(&m, 1000);
-    fail_next(&m, ACT_WRITE, ACT_RATE_LIMITED, 429, 1);
-    (void)want(&m, kept, 9, false);
-    (void)want(&m, changed, 9, false);
+    model_pass(&m, 1000);
+    model_fail_next(&m, ACT_WRITE, ACT_RATE_LIMITED, 429, 1);
+    (void)model_want(&m, kept, 9, false);
+    (void)model_want(&m, changed, 9, false);
     ck_assert_int_eq(m.quantity[kept], 4);
     ck_assert_int_eq(m.quantity[changed], 9);
-    pass(&m, 60000);
+    model_pass(&m, 60000);
     ck_assert_int_eq(m.quantity[kept], 9);
     ck_assert_uint_eq(act_in_flight(m.core, 0), 0);
 }
@@ -1790,12 +1346,12 @@ START_TEST(the_greatest_relative_shortage_goes_first)
     model_init(&m, 4, 1);
     m.quantity[0] = 20;
     m.quantity[1] = 2;
-    lead(&m);
-    fail_next(&m, ACT_WRITE, ACT_RATE_LIMITED, 429, 1);
-    m.fault[kind_of(&m, ACT_WRITE)].retry_after_ms = 1000;
-    (void)want(&m, 3, 5, false); /* brings the wait */
-    (void)want(&m, 0, 30, false);
-    (void)want(&m, 1, 10, false);
+    model_lead(&m);
+    model_fail_next(&m, ACT_WRITE, ACT_RATE_LIMITED, 429, 1);
+    m.fault[model_kind(&m, ACT_WRITE)].retry_after_ms = 1000;
+    (void)model_want(&m, 3, 5, false); /* brings the wait */
+    (void)model_want(&m, 0, 30, false);
+    (void)model_want(&m, 1, 10, false);
     m.hold_answers = true;
     m.sent_count = 0;
     for (int i = 0; i < 20 && m.sent_count == 0; i++) {
@@ -1804,7 +1360,7 @@ START_TEST(the_greatest_relative_shortage_goes_first)
         if (m.sent_count > 0 && m.sent[0].kind == ACT_READ_LIMITS) {
             struct act_request request = m.sent[0];
             memmove(m.sent, m.sent + 1, (size_t)--m.sent_count * sizeof *m.sent);
-            answer_one(&m, request);
+            model_answer(&m, request);
         }
     }
     ck_assert_int_gt(m.sent_count, 0);
@@ -1814,8 +1370,8 @@ END_TEST
 
 START_TEST(a_reload_keeps_what_is_known)
 {
-    lead(&m);
-    (void)want(&m, 0, 9, false);
+    model_lead(&m);
+    (void)model_want(&m, 0, 9, false);
     struct config next = m.config;
     struct config_controller controller = m.controllers[0];
     struct config_app app = m.apps[0];
@@ -1827,8 +1383,8 @@ START_TEST(a_reload_keeps_what_is_known)
     ck_assert_int_eq(act_explain(m.core, 100, m.now, &actual), DYN_OK);
     ck_assert_int_eq(actual.running, 9);
     ck_assert_int_eq(actual.target, -1);
-    ck_assert_int_eq(want(&m, 0, 9, false), DYN_REFUSED);
-    pass(&m, 1000);
+    ck_assert_int_eq(model_want(&m, 0, 9, false), DYN_REFUSED);
+    model_pass(&m, 1000);
     ck_assert_int_eq(m.quantity[0], 9);
     next.apps_count = 0;
     ck_assert_int_eq(act_core_reload(m.core, &next, m.now), DYN_OK);
@@ -1838,25 +1394,25 @@ END_TEST
 
 START_TEST(answers_after_a_reload_find_their_app)
 {
-    lead(&m);
-    pass(&m, 20000);
+    model_lead(&m);
+    model_pass(&m, 20000);
     m.hold_answers = true;
-    (void)want(&m, 0, 9, false);
+    (void)model_want(&m, 0, 9, false);
     ck_assert_int_eq(m.sent_count, 1);
     struct config next = m.config;
     ck_assert_int_eq(act_core_reload(m.core, &next, m.now), DYN_OK);
     m.hold_answers = false;
-    settle(&m);
-    pass(&m, 1000);
+    model_settle(&m);
+    model_pass(&m, 1000);
     ck_assert_int_eq(m.quantity[0], 9);
     ck_assert_uint_eq(act_in_flight(m.core, 0), 0);
     m.hold_answers = true;
-    pass(&m, 20000);
-    (void)want(&m, 0, 12, false);
+    model_pass(&m, 20000);
+    (void)model_want(&m, 0, 12, false);
     next.apps_count = 0;
     ck_assert_int_eq(act_core_reload(m.core, &next, m.now), DYN_OK);
     m.hold_answers = false;
-    settle(&m);
+    model_settle(&m);
     ck_assert_int_eq(m.quantity[0], 9);
     ck_assert_uint_eq(act_in_flight(m.core, 0), 0);
 }
@@ -1869,11 +1425,11 @@ static void random_fault(void)
                                              ACT_REFUSED,   ACT_UNCERTAIN, ACT_RATE_LIMITED};
     static const enum act_request_kind kinds[] = {ACT_READ_FORMATION, ACT_READ_APP,
                                                   ACT_READ_ACCOUNT, ACT_READ_LIMITS, ACT_WRITE};
-    enum act_request_kind kind = kind_of(&m, kinds[dice(sizeof kinds / sizeof *kinds)]);
-    enum act_class class = classes[dice(sizeof classes / sizeof *classes)];
-    fail_next(&m, kind, class, 500, 1 + (int)dice(3));
-    m.fault[kind].limit = class == ACT_LIMIT ? (int32_t)dice(60) : -1;
-    m.applied_anyway = class == ACT_UNCERTAIN && dice(2) == 0;
+    enum act_request_kind kind = model_kind(&m, kinds[model_dice(sizeof kinds / sizeof *kinds)]);
+    enum act_class class = classes[model_dice(sizeof classes / sizeof *classes)];
+    model_fail_next(&m, kind, class, 500, 1 + (int)model_dice(3));
+    m.fault[kind].limit = class == ACT_LIMIT ? (int32_t)model_dice(60) : -1;
+    m.applied_anyway = class == ACT_UNCERTAIN && model_dice(2) == 0;
 }
 
 /* Never two in flight an app, never an equal quantity, never out of range: checked in the model's
@@ -1885,23 +1441,23 @@ START_TEST(a_random_walk_breaks_no_invariant)
     model_init(&m, 4, 1);
     if (of_plans) {
         teardown();
-        model_scales_plans(&m);
-        core_start(&m);
+        model_scale_plans(&m);
+        model_start(&m);
     }
-    dice_state = (uint64_t)_i + 1;
-    m.tokens = m.tokens_max = 20 + (int64_t)dice(200);
-    m.refill_ms = 1000 + (int64_t)dice(5000);
+    model_seed((uint64_t)_i + 1);
+    m.tokens = m.tokens_max = 20 + (int64_t)model_dice(200);
+    m.refill_ms = 1000 + (int64_t)model_dice(5000);
     if (_i % 2 == 1) { /* nothing is left to people: the last token may be used, and no more */
         teardown();
         m.accounts[0].reserve_percent = 0;
         m.tokens = m.tokens_max = 5;
-        core_start(&m);
+        model_start(&m);
     }
-    lead(&m);
+    model_lead(&m);
     m.lazy = true;
     for (int step = 0; step < 3000; step++) {
-        size_t app = dice(4);
-        switch (dice(10)) {
+        size_t app = model_dice(4);
+        switch (model_dice(10)) {
         case 0:
         case 1:
         case 2:
@@ -1912,25 +1468,25 @@ START_TEST(a_random_walk_breaks_no_invariant)
                 m.lowest[i] = actual.raise_only && actual.running > 0 ? actual.running : 0;
             }
             m.lowest[app] = 0;
-            (void)want(&m, app, (int32_t)dice(60), dice(3) == 0);
+            (void)model_want(&m, app, (int32_t)model_dice(60), model_dice(3) == 0);
             m.lowest_checked = false;
             break;
         case 3:
             random_fault();
             break;
         case 4:
-            m.quantity[app] = (int32_t)dice(30);
-            m.provisioning = of_plans && dice(3) == 0;
+            m.quantity[app] = (int32_t)model_dice(30);
+            m.provisioning = of_plans && model_dice(3) == 0;
             break;
         case 5:
             act_unlead(m.core, 0, m.now);
             act_lead(m.core, 0, 7 + (uint64_t)step, NULL, m.now);
             act_journal_loaded(m.core, 0, m.now);
-            settle(&m);
+            model_settle(&m);
             break;
         default:
-            mark(&m);
-            pass(&m, (int64_t)dice(40) * 250);
+            model_mark(&m);
+            model_pass(&m, (int64_t)model_dice(40) * 250);
             break;
         }
         m.events[0] = '\0';
@@ -1942,7 +1498,7 @@ START_TEST(a_random_walk_breaks_no_invariant)
     memset(m.faults, 0, sizeof m.faults);
     m.lazy = false;
     for (int i = 0; i < 4; i++) {
-        pass(&m, 2000000);
+        model_pass(&m, 2000000);
         m.events[0] = '\0';
     }
     for (size_t i = 0; i < 4; i++) {
@@ -1961,12 +1517,12 @@ START_TEST(the_same_events_give_the_same_effects)
     for (int i = 0; i < 2; i++) {
         teardown();
         model_init(&m, 4, 1);
-        fail_next(&m, ACT_WRITE, ACT_UNCERTAIN, 503, 5);
-        lead(&m);
+        model_fail_next(&m, ACT_WRITE, ACT_UNCERTAIN, 503, 5);
+        model_lead(&m);
         for (size_t app = 0; app < 4; app++) {
-            (void)want(&m, app, 9, false);
+            (void)model_want(&m, app, 9, false);
         }
-        pass(&m, 30000);
+        model_pass(&m, 30000);
         writes[i] = m.writes;
         tokens[i] = m.tokens;
     }
@@ -1986,29 +1542,29 @@ static void says(const char *events)
 START_TEST(a_smaller_plan_is_not_asked_for_unless_allowed)
 {
     m.controllers[0].allow_downgrade = false;
-    lead(&m);
-    mark(&m);
-    (void)want(&m, 0, 3, false);
-    pass(&m, 600000);
+    model_lead(&m);
+    model_mark(&m);
+    (void)model_want(&m, 0, 3, false);
+    model_pass(&m, 600000);
     ck_assert_int_eq(m.writes, 0);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_DOWNGRADE);
-    (void)want(&m, 0, 6, false);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_DOWNGRADE);
+    (void)model_want(&m, 0, 6, false);
     ck_assert_int_eq(m.quantity[0], 6);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_NONE);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_NONE);
 }
 END_TEST
 
 START_TEST(a_fall_is_one_plan_at_a_time)
 {
     m.quantity[0] = 40;
-    lead(&m);
-    mark(&m);
-    (void)want(&m, 0, 37, false);
+    model_lead(&m);
+    model_mark(&m);
+    (void)model_want(&m, 0, 37, false);
     ck_assert_int_eq(m.quantity[0], 39);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_STEP);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_STEP);
     for (int i = 0; i < 5; i++) {
-        pass(&m, 30000);
-        mark(&m);
+        model_pass(&m, 30000);
+        model_mark(&m);
     }
     ck_assert_int_eq(m.quantity[0], 37);
     ck_assert_int_eq(m.writes, 3);
@@ -2018,22 +1574,22 @@ END_TEST
 
 START_TEST(a_change_that_is_not_finished_is_left_alone_and_blamed_on_nobody)
 {
-    lead(&m);
+    model_lead(&m);
     m.provisioning = true;
-    (void)want(&m, 0, 6, false);
+    (void)model_want(&m, 0, 6, false);
     ck_assert_int_eq(m.writes, 1);
     ck_assert_int_eq(m.last_outcome, ACTION_DONE);
     ck_assert(!m.journal[0].open);
     ck_assert_int_eq(m.journal[0].confirmed, 6);
-    (void)want(&m, 0, 9, false);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_PROVISIONING);
+    (void)model_want(&m, 0, 9, false);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_PROVISIONING);
     m.quantity[0] = 4; /* readings tell the plan of before until it is over */
-    pass(&m, 150000);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_PROVISIONING);
+    model_pass(&m, 150000);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_PROVISIONING);
     ck_assert_int_eq(m.writes, 1);
     m.quantity[0] = 6;
     m.provisioning = false;
-    pass(&m, 61000);
+    model_pass(&m, 61000);
     ck_assert_int_eq(m.writes, 2);
     ck_assert_int_eq(m.quantity[0], 9);
     ck_assert_ptr_null(strstr(m.events, "human_change"));
@@ -2042,13 +1598,13 @@ END_TEST
 
 START_TEST(a_change_that_came_to_nothing_is_tried_again)
 {
-    lead(&m);
+    model_lead(&m);
     m.provisioning = true;
-    (void)want(&m, 0, 6, false);
+    (void)model_want(&m, 0, 6, false);
     m.quantity[0] = 4;
-    pass(&m, 400000);
+    model_pass(&m, 400000);
     m.provisioning = false;
-    pass(&m, 70000);
+    model_pass(&m, 70000);
     ck_assert_int_eq(m.writes, 2);
     ck_assert_int_eq(m.quantity[0], 6);
     ck_assert_ptr_null(strstr(m.events, "human_change"));
@@ -2058,49 +1614,49 @@ END_TEST
 
 START_TEST(an_unanswered_change_that_is_under_way_is_done)
 {
-    lead(&m);
-    fail_next(&m, ACT_WRITE, ACT_UNCERTAIN, 503, 1);
+    model_lead(&m);
+    model_fail_next(&m, ACT_WRITE, ACT_UNCERTAIN, 503, 1);
     m.provisioning = true;
-    (void)want(&m, 0, 6, false);
+    (void)model_want(&m, 0, 6, false);
     ck_assert(m.journal[0].open);
-    pass(&m, 3000);
+    model_pass(&m, 3000);
     ck_assert(!m.journal[0].open);
     ck_assert_int_eq(m.last_outcome, ACTION_DONE);
     ck_assert_int_eq(m.journal[0].confirmed, 6);
-    pass(&m, 100000);
+    model_pass(&m, 100000);
     ck_assert_int_eq(m.writes, 1);
 }
 END_TEST
 
 START_TEST(somebody_elses_change_is_judged_when_it_is_over)
 {
-    lead(&m);
-    (void)want(&m, 0, 4, false);
+    model_lead(&m);
+    (void)model_want(&m, 0, 4, false);
     m.quantity[0] = 7;
     m.provisioning = true;
-    pass(&m, 130000);
+    model_pass(&m, 130000);
     ck_assert_ptr_null(strstr(m.events, "human_change"));
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_PROVISIONING);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_PROVISIONING);
     m.provisioning = false;
-    pass(&m, 61000);
+    model_pass(&m, 61000);
     ck_assert_ptr_nonnull(strstr(m.events, "!human_change"));
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_OLD_MARK);
-    mark(&m);
-    pass(&m, 1000);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_MANUAL_FLOOR);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_OLD_MARK);
+    model_mark(&m);
+    model_pass(&m, 1000);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_MANUAL_FLOOR);
 }
 END_TEST
 
 START_TEST(a_refused_plan_is_tried_again_in_ten_minutes)
 {
-    lead(&m);
-    fail_next(&m, ACT_WRITE, ACT_REFUSED, 422, 1);
-    (void)want(&m, 0, 6, false);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_REFUSED);
+    model_lead(&m);
+    model_fail_next(&m, ACT_WRITE, ACT_REFUSED, 422, 1);
+    (void)model_want(&m, 0, 6, false);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_REFUSED);
     says("+heroku_refused ");
-    pass(&m, 590000);
+    model_pass(&m, 590000);
     ck_assert_int_eq(m.writes, 1);
-    pass(&m, 11000);
+    model_pass(&m, 11000);
     ck_assert_int_eq(m.writes, 2);
     ck_assert_int_eq(m.quantity[0], 6);
     ck_assert_ptr_nonnull(strstr(m.events, "-heroku_refused"));
@@ -2110,60 +1666,60 @@ END_TEST
 /* Somebody was faster: Heroku refuses ours, and the reading says why. */
 START_TEST(a_plan_refused_for_a_change_under_way_is_tried_when_that_is_over)
 {
-    lead(&m);
-    fail_next(&m, ACT_WRITE, ACT_REFUSED, 422, 1);
+    model_lead(&m);
+    model_fail_next(&m, ACT_WRITE, ACT_REFUSED, 422, 1);
     m.provisioning = true;
-    (void)want(&m, 0, 6, false);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_PROVISIONING);
+    (void)model_want(&m, 0, 6, false);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_PROVISIONING);
     m.provisioning = false;
-    pass(&m, 61000);
+    model_pass(&m, 61000);
     ck_assert_int_eq(m.quantity[0], 6);
 }
 END_TEST
 
 START_TEST(a_limit_that_is_told_of_a_plan_is_a_refusal)
 {
-    lead(&m);
-    fail_next(&m, ACT_WRITE, ACT_LIMIT, 422, 1);
+    model_lead(&m);
+    model_fail_next(&m, ACT_WRITE, ACT_LIMIT, 422, 1);
     m.fault[ACT_WRITE_PLAN].limit = 2;
-    (void)want(&m, 0, 6, false);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_REFUSED);
+    (void)model_want(&m, 0, 6, false);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_REFUSED);
 }
 END_TEST
 
 START_TEST(a_plan_that_is_not_in_the_table_changes_nothing_and_is_told)
 {
     m.quantity[0] = 0;
-    lead(&m);
-    (void)want(&m, 0, 6, false);
-    pass(&m, 61000);
+    model_lead(&m);
+    (void)model_want(&m, 0, 6, false);
+    model_pass(&m, 61000);
     ck_assert_int_eq(m.writes, 0);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_CONTROLLER);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_CONTROLLER);
     struct actual actual;
     ck_assert_int_eq(act_explain(m.core, 100, m.now, &actual), DYN_OK);
     ck_assert(dyn_str_is(actual.words, "its plan ? is not in the table of plans"));
     says("+heroku_controller ");
     m.quantity[0] = 4;
-    pass(&m, 61000);
+    model_pass(&m, 61000);
     ck_assert_int_eq(m.quantity[0], 6);
 }
 END_TEST
 
 START_TEST(a_plan_that_vanishes_settles_what_was_open)
 {
-    lead(&m);
-    fail_next(&m, ACT_WRITE, ACT_UNCERTAIN, 503, 1);
+    model_lead(&m);
+    model_fail_next(&m, ACT_WRITE, ACT_UNCERTAIN, 503, 1);
     m.quantity[0] = 4;
     m.applied_anyway = false;
     m.hold_answers = true;
-    (void)want(&m, 0, 6, false);
+    (void)model_want(&m, 0, 6, false);
     m.hold_answers = false;
-    settle(&m);
+    model_settle(&m);
     m.quantity[0] = -1;
-    pass(&m, 5000);
+    model_pass(&m, 5000);
     ck_assert(!m.journal[0].open);
     ck_assert_int_eq(m.last_outcome, ACTION_FAILED);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_CONTROLLER);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_CONTROLLER);
 }
 END_TEST
 
@@ -2197,10 +1753,10 @@ START_TEST(the_add_on_that_is_meant_is_found_or_it_is_said_why_not)
                                        .leaving = addon_cases[_i].leaving};
     }
     m.controllers[0].addon = addon_cases[_i].wanted;
-    fail_next(&m, ACT_READ_FORMATION, ACT_OK, 200, 1);
+    model_fail_next(&m, ACT_READ_FORMATION, ACT_OK, 200, 1);
     m.fault[ACT_READ_ADDONS].addons = addons;
     m.fault[ACT_READ_ADDONS].addons_count = addon_cases[_i].count;
-    lead(&m);
+    model_lead(&m);
     struct actual actual;
     ck_assert_int_eq(act_explain(m.core, 100, m.now, &actual), DYN_OK);
     if (addon_cases[_i].words == NULL) {
@@ -2215,7 +1771,7 @@ END_TEST
 
 START_TEST(a_reload_to_another_add_on_forgets_what_is_there)
 {
-    lead(&m);
+    model_lead(&m);
     struct config next = m.config;
     struct config_app apps[1] = {m.apps[0]};
     struct config_controller controllers[1] = {m.controllers[0]};
@@ -2226,7 +1782,7 @@ START_TEST(a_reload_to_another_add_on_forgets_what_is_there)
     struct actual actual;
     ck_assert_int_eq(act_explain(m.core, 100, m.now, &actual), DYN_OK);
     ck_assert_int_eq(actual.running, -1);
-    pass(&m, 1000);
+    model_pass(&m, 1000);
     ck_assert_int_eq(act_explain(m.core, 100, m.now, &actual), DYN_OK);
     ck_assert_int_eq(actual.running, 4);
 }
@@ -2238,13 +1794,13 @@ static void setup_both(void)
 {
     model_init(&m, 2, 1);
     act_core_free(m.core);
-    model_scales_plans(&m);
-    controller_init(&m.controllers[0], 100);
+    model_scale_plans(&m);
+    model_controller(&m.controllers[0], 100);
     m.plans = false;
     m.both = true;
     m.apps[0].controllers_count = 2;
     m.config.apps_count = 1;
-    core_start(&m);
+    model_start(&m);
 }
 
 static dyn_err want_plan(int32_t rung)
@@ -2255,51 +1811,51 @@ static dyn_err want_plan(int32_t rung)
                             .rung = rung,
                             .epoch = 1};
     dyn_err err = act_target(m.core, 0, &target, m.now);
-    settle(&m);
+    model_settle(&m);
     return err;
 }
 
 START_TEST(both_of_an_app_are_read_and_written_one_at_a_time)
 {
-    lead(&m);
+    model_lead(&m);
     ck_assert_int_eq(m.reads, 2);
-    ck_assert_int_eq(want(&m, 0, 9, false), DYN_OK);
+    ck_assert_int_eq(model_want(&m, 0, 9, false), DYN_OK);
     ck_assert_int_eq(want_plan(6), DYN_OK);
-    pass(&m, 1000);
+    model_pass(&m, 1000);
     ck_assert_int_eq(m.quantity[0], 9);
     ck_assert_int_eq(m.quantity[1], 6);
     ck_assert_int_eq(m.writes, 2);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_NONE);
-    ck_assert_int_eq(guard_of(&m, 1), GUARD_NONE);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_NONE);
+    ck_assert_int_eq(model_guard(&m, 1), GUARD_NONE);
 }
 END_TEST
 
 START_TEST(dynos_move_while_the_add_ons_cannot_be_read)
 {
-    lead(&m);
-    pass(&m, 60000);
-    fail_next(&m, ACT_READ_ADDONS, ACT_UNCERTAIN, 503, 1000);
-    pass(&m, 200000);
-    ck_assert_int_eq(guard_of(&m, 1), GUARD_NO_TARGET);
+    model_lead(&m);
+    model_pass(&m, 60000);
+    model_fail_next(&m, ACT_READ_ADDONS, ACT_UNCERTAIN, 503, 1000);
+    model_pass(&m, 200000);
+    ck_assert_int_eq(model_guard(&m, 1), GUARD_NO_TARGET);
     (void)want_plan(6);
-    ck_assert_int_eq(guard_of(&m, 1), GUARD_RETRY);
-    (void)want(&m, 0, 9, false);
+    ck_assert_int_eq(model_guard(&m, 1), GUARD_RETRY);
+    (void)model_want(&m, 0, 9, false);
     ck_assert_int_eq(m.quantity[0], 9); /* at once */
-    pass(&m, 2000);
+    model_pass(&m, 2000);
     ck_assert_int_eq(m.quantity[1], 4);
-    ck_assert_int_eq(guard_of(&m, 1), GUARD_RETRY);
+    ck_assert_int_eq(model_guard(&m, 1), GUARD_RETRY);
     m.faults[ACT_READ_ADDONS] = 0;
-    pass(&m, 61000);
+    model_pass(&m, 61000);
     ck_assert_int_eq(m.quantity[1], 6);
 }
 END_TEST
 
 START_TEST(plans_move_while_the_formation_is_refused)
 {
-    lead(&m);
-    fail_next(&m, ACT_READ_FORMATION, ACT_FORBIDDEN, 403, 1);
-    pass(&m, 61000);
-    ck_assert_int_eq(guard_of(&m, 0), GUARD_CONTROLLER);
+    model_lead(&m);
+    model_fail_next(&m, ACT_READ_FORMATION, ACT_FORBIDDEN, 403, 1);
+    model_pass(&m, 61000);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_CONTROLLER);
     (void)want_plan(6);
     ck_assert_int_eq(m.quantity[1], 6);
 }
@@ -2307,28 +1863,28 @@ END_TEST
 
 START_TEST(dynos_move_while_a_plan_is_being_changed)
 {
-    lead(&m);
+    model_lead(&m);
     m.provisioning = true;
     (void)want_plan(6);
-    (void)want(&m, 0, 9, false);
+    (void)model_want(&m, 0, 9, false);
     ck_assert_int_eq(m.quantity[0], 9);
     (void)want_plan(7);
-    pass(&m, 1000);
-    ck_assert_int_eq(guard_of(&m, 1), GUARD_PROVISIONING);
+    model_pass(&m, 1000);
+    ck_assert_int_eq(model_guard(&m, 1), GUARD_PROVISIONING);
 }
 END_TEST
 
 START_TEST(a_limit_on_dynos_leaves_plans_alone)
 {
-    lead(&m);
+    model_lead(&m);
     m.quantity[1] = 40;
-    pass(&m, 61000);
-    fail_next(&m, ACT_WRITE, ACT_LIMIT, 422, 1);
+    model_pass(&m, 61000);
+    model_fail_next(&m, ACT_WRITE, ACT_LIMIT, 422, 1);
     m.fault[ACT_WRITE].limit = 20;
-    (void)want(&m, 0, 30, false);
+    (void)model_want(&m, 0, 30, false);
     ck_assert_int_eq(m.quantity[0], 20); /* the plan's rung takes nothing away */
     (void)want_plan(45);
-    pass(&m, 1000);
+    model_pass(&m, 1000);
     ck_assert_int_eq(m.quantity[1], 45);
 }
 END_TEST
