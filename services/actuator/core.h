@@ -12,7 +12,8 @@
  *
  * A write is sent only when its account is led and cleared, its journal is loaded, its intent is
  * recorded, the reading is fresh, and no guard (guards.h) stands against it. It never equals what
- * runs, never goes below what a raise_only target lets fall, and never leaves 1..max_resource.
+ * runs, never goes below what a raise_only target lets fall, and never leaves 1..max_resource but
+ * on the way down from above it.
  *
  * Quantities are rungs: of dynos their number, of an add-on's plans the place in the table. What
  * runs is told by two readings of an app, one of its process types and one of its add-ons, each
@@ -73,7 +74,7 @@ struct act_request {
     size_t account;           /* index into config->accounts */
     const char *app;          /* NULL for what concerns an account */
     const char *process_type; /* ACT_WRITE; of ACT_WRITE_PLAN the add-on's service; else NULL */
-    int32_t quantity;         /* ACT_WRITE; 1..DYN_QUANTITY_MAX */
+    int32_t quantity;         /* ACT_WRITE; 1.., above DYN_QUANTITY_MAX only below what runs */
     const char *addon;        /* ACT_WRITE_PLAN: its id */
     const char *plan;         /* ACT_WRITE_PLAN: its name in full */
 };

@@ -175,6 +175,9 @@ mutant 'core: a fall rests on the present leader'"'"'s word' $step unit/test_act
     'ctl->decided_epoch == part->epoch ? part->mark_at : ACT_NEVER' 'part->mark_at'
 mutant 'core: a change rests on a fresh reading' $step unit/test_actuator_core \
     'if (reading->stale || now.boot_ms - reading->read_at > ACT_FRESH_MS) {' 'if (reading->stale) {'
+mutant 'core: what runs may be above all that a target can say' $step unit/test_actuator_core \
+    ' ||
+                   flight->intent.to < flight->intent.from' ''
 mutant 'core: one request in flight an app' $step unit/test_actuator_core \
     '    app->flying = true;
 ' ''

@@ -249,7 +249,8 @@ static void check_write(struct model *m, const struct act_request *request)
     m->writes++;
     m->last_write = *request;
     ck_assert_int_ge(request->quantity, 1);
-    ck_assert_int_le(request->quantity, m->controllers[app].max_resource);
+    ck_assert(request->quantity <= m->controllers[app].max_resource ||
+              request->quantity < m->quantity[app]); /* on the way down from above it */
     ck_assert_int_ne(m->controllers[app].mode, CONFIG_MODE_SHADOW);
     if (m->lowest_checked) {
         ck_assert_int_ge(request->quantity, m->lowest[app]);

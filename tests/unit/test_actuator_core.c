@@ -109,6 +109,22 @@ START_TEST(a_fall_goes_by_a_quarter_and_waits_between)
 }
 END_TEST
 
+START_TEST(a_fall_from_above_every_maximum_goes_by_steps_too)
+{
+    static const int32_t steps[] = {300, 225, 200};
+    m.controllers[0].max_resource = DYN_QUANTITY_MAX;
+    m.quantity[0] = 400;
+    model_lead(&m);
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        model_mark(&m);
+        (void)model_want(&m, 0, 200, false);
+        ck_assert_int_eq(m.quantity[0], steps[i]);
+        model_pass(&m, 61000);
+    }
+    ck_assert_int_eq(m.writes, 3);
+}
+END_TEST
+
 /* ---- what the bus says is checked ---- */
 
 START_TEST(a_target_out_of_range_is_refused_and_told)
@@ -1966,6 +1982,7 @@ static void add_dynos(TCase *tcase)
 {
     tcase_add_test(tcase, what_runs_is_told_at_once_and_again_where_a_target_needs_it);
     tcase_add_test(tcase, a_fall_goes_by_a_quarter_and_waits_between);
+    tcase_add_test(tcase, a_fall_from_above_every_maximum_goes_by_steps_too);
     tcase_add_test(tcase, zero_is_left_alone_until_it_ends);
     tcase_add_test(tcase, raised_by_hand_is_a_floor_for_manual_hold);
     tcase_add_test(tcase, a_limit_is_applied_less_the_other_process_types);
