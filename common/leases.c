@@ -170,6 +170,21 @@ static void look(struct leases *leases, size_t index)
 
 /* ---- taking ---- */
 
+/* What the record said before it was taken. */
+static struct lease_grant grant_make(const struct kept *kept)
+{
+    const struct lease *core = &kept->core;
+    uint64_t before = 0;
+    if (dyn_str_u64(dyn_str_from(core->seen_epoch), &before) != DYN_OK) {
+        before = 0;
+    }
+    bool own = core->owned && core->owned_by_self;
+    return (struct lease_grant){.before = before,
+                                .first = !kept->known && before == 0,
+                                .stood_still = core->owned && !core->owned_by_self,
+                                .own_again = own && strcmp(core->seen_epoch, kept->epoch) == 0};
+}
+
 static void taken(void *arg, dyn_err err, const struct bus_reply *reply)
 {
     struct leases *leases;
@@ -180,10 +195,7 @@ static void taken(void *arg, dyn_err err, const struct bus_reply *reply)
     struct kept *kept = leases->kept[index];
     refusal_tell(kept, err, reply);
     unkept_tell(leases, err);
-    struct lease_grant grant = {.first = !kept->known && strcmp(kept->core.seen_epoch, "0") == 0,
-                                .stood_still = kept->core.owned && !kept->core.owned_by_self,
-                                .own_again = kept->core.owned && kept->core.owned_by_self &&
-                                             strcmp(kept->core.seen_epoch, kept->epoch) == 0};
+    struct lease_grant grant = grant_make(kept);
     struct dyn_str epoch = err == DYN_OK ? bus_reply_str(bus_reply_at(reply, 0)) : DYN_STR("");
     bool usable = epoch.len > 0 && dyn_str_u64(epoch, &grant.epoch) == DYN_OK;
     enum lease_answer answer = err == DYN_OK && !usable ? LEASE_UNSURE : answer_of(err);

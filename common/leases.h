@@ -22,6 +22,7 @@ struct leases;
 
 struct lease_grant {
     uint64_t epoch;
+    uint64_t before;           /* the epoch that it had until then; 0: none */
     struct dyn_str epoch_text; /* as the Functions want it; lives as long as the lease is held */
     bool other_server; /* the holder before knew another history of Redis (its master_replid), or
                           nobody held it yet under this one: what Redis has may be less than what

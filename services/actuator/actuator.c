@@ -274,14 +274,18 @@ static void on_taken(void *arg, size_t account, const struct lease_grant *grant)
 {
     struct actuator *actuator = arg;
     const struct config *config = actuator->config;
-    struct act_former former = {
-        act_settle_ms(&config->redis.lease, grant->stood_still, grant->own_again || grant->first),
-        grant->other_server};
-    bool unsettled = grant->stood_still || grant->other_server;
+    /* Given up, or ours before. What an earlier epoch left open was of somebody whose lease stood
+     * still once. */
+    bool clean = !grant->stood_still && !grant->other_server;
+    struct act_former former = {.settle_ms =
+                                    act_settle_ms(&config->redis.lease, grant->stood_still || clean,
+                                                  grant->own_again || grant->first),
+                                .clean = clean ? grant->before : 0,
+                                .doubtful = grant->other_server};
     dyn_log(DYN_LOG_INFO, "lease_taken", "account=%s epoch=%" PRIu64 " stood_still=%d new_redis=%d",
             config->accounts[account].name, grant->epoch, grant->stood_still, grant->other_server);
     kill_timer_move(actuator);
-    act_lead(actuator->core, account, grant->epoch, unsettled ? &former : NULL, now_take());
+    act_lead(actuator->core, account, grant->epoch, &former, now_take());
     journal_load(actuator->journal, account);
 }
 

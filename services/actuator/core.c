@@ -73,6 +73,7 @@ static void account_init(struct act_core *core, size_t index)
         .config = &core->config->accounts[index],
         .bad_until = ACT_NEVER,
         .retry_at = ACT_NEVER,
+        .settle_at = ACT_NEVER,
         .budget = index,
     };
     act_budget_init(&core->budgets[index], core->config->accounts[index].reserve_percent);
@@ -298,7 +299,9 @@ void act_lead(struct act_core *core, size_t account, uint64_t epoch,
     held->led = true;
     held->loaded = false;
     held->clear = core->effects.identity == NULL;
-    held->settle_ms = former != NULL ? former->settle_ms : 0;
+    int64_t settle_at = now.boot_ms + (former != NULL ? former->settle_ms : 0);
+    held->settle_at = settle_at > held->settle_at ? settle_at : held->settle_at;
+    held->clean = former != NULL ? former->clean : 0;
     held->doubtful = former != NULL && former->doubtful;
     held->led_at = now.boot_ms;
     held->epoch = epoch;
@@ -337,6 +340,12 @@ void act_clear(struct act_core *core, size_t account, bool clear, struct act_now
     }
 }
 
+/* The request behind an intent has ended by then. */
+static int64_t intent_settle_at(const struct act_account *held, const struct intent *intent)
+{
+    return held->clean != 0 && intent->epoch == held->clean ? held->led_at : held->settle_at;
+}
+
 void act_journal_entry(struct act_core *core, size_t account, const struct intent *intent,
                        struct act_now now)
 {
@@ -360,7 +369,7 @@ void act_journal_entry(struct act_core *core, size_t account, const struct inten
         ctl->intent = *intent;
         ctl->intent_target = intent->to;
         ctl->intent_status = 0;
-        ctl->settle_at = core->accounts[account].led_at + core->accounts[account].settle_ms;
+        ctl->settle_at = intent_settle_at(&core->accounts[account], intent);
         act_human_doubt(&ctl->human, intent->from, intent->to, ctl->settle_at + HUMAN_LATE_MS);
     }
 }

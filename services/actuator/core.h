@@ -167,10 +167,12 @@ DYN_NODISCARD dyn_err act_core_reload(struct act_core *core, const struct config
 
 /* ---- leases and journal ---- */
 
-/** A holder before us who did not give the account up. */
+/** The holders before us. */
 struct act_former {
-    int64_t settle_ms; /* its last request has ended that much later */
-    bool doubtful;     /* the journal may have lost what it did: every app waits that long, and a
+    int64_t settle_ms; /* the last request of each of them has ended that much later */
+    uint64_t clean;    /* the epoch of the last one, who gave up with nothing under way; 0: it did
+                          not. What it left open is settled at once, what others did is waited for */
+    bool doubtful;     /* the journal may have lost what they did: every app waits that long, and a
                           reading that differs from it is nobody's doing. Else those wait that have
                           an open intent */
 };
@@ -183,7 +185,8 @@ struct act_former {
 int64_t act_settle_ms(const struct config_lease *lease, bool stood_still, bool own);
 
 /** The account is ours under `epoch`; its journal follows. Nothing is asked of Heroku before
- *  act_journal_loaded(). `former` NULL: nothing of another's is under way. */
+ *  act_journal_loaded(). `former` NULL: nothing of another's is under way. A wait that has begun
+ * goes on when the account is lost and ours again. */
 void act_lead(struct act_core *core, size_t account, uint64_t epoch,
               const struct act_former *former, struct act_now now);
 void act_unlead(struct act_core *core, size_t account, struct act_now now);

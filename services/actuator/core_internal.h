@@ -136,7 +136,8 @@ struct act_account {
     bool loaded; /* its journal */
     bool clear;  /* nobody else writes to it */
     int64_t led_at;
-    int64_t settle_ms; /* of who led before */
+    int64_t settle_at; /* whatever others sent has ended by then; outlasts a lease */
+    uint64_t clean;    /* what was opened under that epoch has ended already; 0: none */
     bool doubtful;     /* the journal may have lost something */
     bool key_missing;
     uint64_t epoch;

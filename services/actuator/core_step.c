@@ -179,7 +179,7 @@ static void ctl_guard(struct act_ctl *ctl, enum guard guard, int64_t until)
 static int64_t app_settle_at(const struct act_core *core, const struct act_app *app)
 {
     const struct act_account *account = &core->accounts[app->config->account];
-    int64_t at = account->doubtful ? account->led_at + account->settle_ms : ACT_NEVER;
+    int64_t at = account->doubtful ? account->settle_at : ACT_NEVER;
     for (size_t i = app->first; i < app->first + app->count; i++) {
         if (core->ctls[i].open && core->ctls[i].settle_at > at) {
             at = core->ctls[i].settle_at;

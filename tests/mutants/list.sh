@@ -185,6 +185,10 @@ mutant 'core: an open intent is settled first' $step unit/test_actuator_core \
     'if (app_has_open(core, app) || now.boot_ms < ctl->journal_at ||' 'if (now.boot_ms < ctl->journal_at ||'
 mutant 'core: a former holder'"'"'s last request is waited for' $step unit/test_actuator_core \
     'now.boot_ms < app_settle_at(core, app) || !app_is_watched(core, app)' '!app_is_watched(core, app)'
+mutant 'core: only what the last epoch left open is over' $core unit/test_actuator_takeover \
+    'held->clean != 0 && intent->epoch == held->clean' 'held->clean != 0'
+mutant 'core: a wait outlasts its lease' $core unit/test_actuator_takeover \
+    'settle_at > held->settle_at ? settle_at : held->settle_at' 'settle_at'
 mutant 'core: a journal with a lost tail makes all apps wait' $step unit/test_actuator_core \
     'account->doubtful ? account->led_at + account->settle_ms : ACT_NEVER' 'ACT_NEVER'
 mutant 'core: a journal with a lost tail accuses nobody' $core unit/test_actuator_core \
