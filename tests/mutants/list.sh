@@ -131,32 +131,32 @@ mutant 'groups: a key that is missing leaves the account to others' services/act
 mutant 'groups: what comes back is handed over less often' services/actuator/groups.c \
     unit/test_groups 'keep_ms << doubles' 'keep_ms'
 mutant 'core: a holder that does not know is waited for' services/actuator/core.c \
-    unit/test_actuator_core '(own ? 0 : lease->hold_ms)' '0'
+    unit/test_actuator_takeover '(own ? 0 : lease->hold_ms)' '0'
 guards=services/actuator/guards.c
 mutant 'guards: raise_only targets let nothing fall' $guards unit/test_actuator_core \
     'if (facts->raise_only) {' 'if (false) {'
-mutant 'guards: mode raise_only' $guards unit/test_actuator_core \
+mutant 'guards: mode raise_only' $guards unit/test_actuator_guards \
     'if (policy->mode == CONFIG_MODE_RAISE_ONLY) {' 'if (false) {'
 mutant 'guards: an old mark lets nothing fall' $guards unit/test_actuator_core \
     'facts->now - facts->mark_at > ACT_MARK_MAX_AGE_MS' 'false'
-mutant 'guards: mode off' $guards unit/test_actuator_core \
+mutant 'guards: mode off' $guards unit/test_actuator_guards \
     'facts->policy->mode == CONFIG_MODE_OFF' 'false'
-mutant 'guards: mode shadow' $guards unit/test_actuator_core \
+mutant 'guards: mode shadow' $guards unit/test_actuator_guards \
     'policy->mode == CONFIG_MODE_SHADOW' 'false'
-mutant 'guards: zero is a person'"'"'s' $guards unit/test_actuator_core \
+mutant 'guards: zero is a person'"'"'s' $guards unit/test_actuator_guards \
     'if (facts->running == 0) {' 'if (false) {'
-mutant 'guards: paused' $guards unit/test_actuator_core 'if (facts->paused) {' 'if (false) {'
-mutant 'guards: maintenance' $guards unit/test_actuator_core \
+mutant 'guards: paused' $guards unit/test_actuator_guards 'if (facts->paused) {' 'if (false) {'
+mutant 'guards: maintenance' $guards unit/test_actuator_guards \
     'if (facts->maintenance) {' 'if (false) {'
-mutant 'guards: lowered by hand' $guards unit/test_actuator_core \
+mutant 'guards: lowered by hand' $guards unit/test_actuator_guards \
     'if (facts->manual_floor == 0 && facts->now < facts->manual_until) {' 'if (false) {'
-mutant 'guards: raised by hand' $guards unit/test_actuator_core \
+mutant 'guards: raised by hand' $guards unit/test_actuator_guards \
     'if (facts->manual_floor > want && facts->now < facts->manual_until) {' 'if (false) {'
 mutant 'guards: max_step_down' $guards unit/test_actuator_core \
     'bool cut = facts->running - want > step;' 'bool cut = false;'
-mutant 'guards: scale_down_cooldown' $guards unit/test_actuator_core \
+mutant 'guards: scale_down_cooldown' $guards unit/test_actuator_guards \
     'int64_t free_at = last + policy->scale_down_cooldown_ms;' 'int64_t free_at = last;'
-mutant 'guards: changes an hour' $guards unit/test_actuator_core \
+mutant 'guards: changes an hour' $guards unit/test_actuator_guards \
     'facts->changes >= policy->max_changes_per_hour' 'false'
 
 core=services/actuator/core.c
@@ -178,38 +178,38 @@ mutant 'core: a change rests on a fresh reading' $step unit/test_actuator_core \
 mutant 'core: what runs may be above all that a target can say' $step unit/test_actuator_core \
     ' ||
                    flight->intent.to < flight->intent.from' ''
-mutant 'core: one request in flight an app' $step unit/test_actuator_core \
+mutant 'core: one request in flight an app' $step unit/test_actuator_takeover \
     '    app->flying = true;
 ' ''
-mutant 'core: an open intent is settled first' $step unit/test_actuator_core \
+mutant 'core: an open intent is settled first' $step unit/test_actuator_errors \
     'if (app_has_open(core, app) || now.boot_ms < ctl->journal_at ||' 'if (now.boot_ms < ctl->journal_at ||'
-mutant 'core: a former holder'"'"'s last request is waited for' $step unit/test_actuator_core \
+mutant 'core: a former holder'"'"'s last request is waited for' $step unit/test_actuator_takeover \
     'now.boot_ms < app_settle_at(core, app) || !app_is_watched(core, app)' '!app_is_watched(core, app)'
 mutant 'core: only what the last epoch left open is over' $core unit/test_actuator_takeover \
     'held->clean != 0 && intent->epoch == held->clean' 'held->clean != 0'
 mutant 'core: a wait outlasts its lease' $core unit/test_actuator_takeover \
     'settle_at > held->settle_at ? settle_at : held->settle_at' 'settle_at'
-mutant 'core: a journal with a lost tail makes all apps wait' $step unit/test_actuator_core \
+mutant 'core: a journal with a lost tail makes all apps wait' $step unit/test_actuator_takeover \
     'account->doubtful ? account->led_at + account->settle_ms : ACT_NEVER' 'ACT_NEVER'
-mutant 'core: a journal with a lost tail accuses nobody' $core unit/test_actuator_core \
+mutant 'core: a journal with a lost tail accuses nobody' $core unit/test_actuator_takeover \
     'core->accounts[account].doubtful ? -1 : intent->confirmed' 'intent->confirmed'
-mutant 'core: nothing is asked for an account that is not clear' $step unit/test_actuator_core \
+mutant 'core: nothing is asked for an account that is not clear' $step unit/test_actuator_takeover \
     '!act_can_ask(core, account) || !account->clear ||' '!act_can_ask(core, account) ||'
-mutant 'core: an intent of an account not clear any more is not sent' $step unit/test_actuator_core \
+mutant 'core: an intent of an account not clear any more is not sent' $step unit/test_actuator_takeover \
     'if (!account->clear) {
         return GUARD_JOURNAL;' 'if (false) {
         return GUARD_JOURNAL;'
-mutant 'core: the decision is asked again before sending' $step unit/test_actuator_core \
+mutant 'core: the decision is asked again before sending' $step unit/test_actuator_takeover \
     '!verdict.write ||
         verdict.want != flight->intent.to ||' ''
-mutant 'core: nothing is sent under another lease' $step unit/test_actuator_core \
+mutant 'core: nothing is sent under another lease' $step unit/test_actuator_takeover \
     '!act_can_ask(core, account) || account->epoch != flight->intent.epoch' 'false'
 mutant 'core: with a lease, only the journal says what was confirmed' services/actuator/core.c \
-    unit/test_actuator_core '            core->ctls[j].human.confirmed = -1;
+    unit/test_actuator_takeover '            core->ctls[j].human.confirmed = -1;
 ' ''
-mutant 'core: a reading of a former lease is not believed' $answer unit/test_actuator_core \
+mutant 'core: a reading of a former lease is not believed' $answer unit/test_actuator_takeover \
     'return account->loaded && flight->at >= account->led_at;' 'return account->loaded;'
-mutant 'core: a write without an answer stays open' $answer unit/test_actuator_core \
+mutant 'core: a write without an answer stays open' $answer unit/test_actuator_errors \
     'ctl->open = true;
     ctl->intent = flight->intent;' 'ctl->intent = flight->intent;'
 mutant 'budget: a floor is left to people' services/actuator/budget.c unit/test_budget \
@@ -220,25 +220,25 @@ mutant 'budget: a 429 waits as told' services/actuator/budget.c unit/test_budget
     'if (now < budget->blocked_until) {
         return false;' 'if (false) {
         return false;'
-mutant 'humans: a change by hand is seen' services/actuator/humans.c unit/test_actuator_core \
+mutant 'humans: a change by hand is seen' services/actuator/humans.c unit/test_actuator_guards \
     'if (seen == SEEN_RAISED || seen == SEEN_LOWERED) {' 'if (false) {'
 
 # ---- plans ----
 
-mutant 'plans: a smaller one needs allow_downgrade' $guards unit/test_actuator_core \
+mutant 'plans: a smaller one needs allow_downgrade' $guards unit/test_actuator_plans \
     'policy->plans != NULL && !policy->allow_downgrade' 'false'
-mutant 'plans: they fall one at a time' $guards unit/test_actuator_core \
+mutant 'plans: they fall one at a time' $guards unit/test_actuator_plans \
     'policy->plans != NULL ? 1 : ' ''
-mutant 'plans: a change under way is left alone' $guards unit/test_actuator_core \
+mutant 'plans: a change under way is left alone' $guards unit/test_actuator_plans \
     'if (facts->provisioning) {' 'if (false) {'
-mutant 'plans: a change under way is blamed on nobody' $answer unit/test_actuator_core \
+mutant 'plans: a change under way is blamed on nobody' $answer unit/test_actuator_plans \
     '    act_human_unfinished(&ctl->human, now.boot_ms);
 ' ''
-mutant 'plans: a refused one is tried again some time' $answer unit/test_actuator_core \
+mutant 'plans: a refused one is tried again some time' $answer unit/test_actuator_plans \
     'plan ? now.boot_ms + ACT_BLOCKED_MS : INT64_MAX' 'INT64_MAX'
-mutant 'plans: one that is not in the table changes nothing' $answer unit/test_actuator_core \
+mutant 'plans: one that is not in the table changes nothing' $answer unit/test_actuator_plans \
     'plan_rung_of(config->plans, found->plan) == 0' 'false'
-mutant 'plans: add-ons that cannot be read hold no dynos' $step unit/test_actuator_core \
+mutant 'plans: add-ons that cannot be read hold no dynos' $step unit/test_actuator_plans \
     'const struct act_reading *reading = &app->readings[act_ctl_scale(ctl)];
     int64_t readable_at' 'const struct act_reading *reading = &app->readings[ACT_PLANS];
     int64_t readable_at'

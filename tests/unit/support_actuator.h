@@ -10,6 +10,8 @@
 
 #include "actuator/core.h"
 
+#include <check.h>
+
 #define WALL INT64_C(1700000000000)
 #define QUEUE 64
 
@@ -69,30 +71,41 @@ struct model {
 
 /** `apps` apps with one controller each, split over `accounts` accounts, and a core that has them.
  */
-void model_init(struct model *m, size_t apps, size_t accounts);
+void model_init(struct model *model, size_t apps, size_t accounts);
 void model_controller(struct config_controller *controller, uint64_t id);
 /** What the controllers scale from here on: plans, in place of dynos. Before model_start(). */
-void model_scale_plans(struct model *m);
+void model_scale_plans(struct model *model);
 /** Another core, with what the model is now. The one of before is the caller's to free. */
-void model_start(struct model *m);
+void model_start(struct model *model);
 
 /** All accounts are led from now on, with empty journals. */
-void model_lead(struct model *m);
-void model_mark(struct model *m);
-dyn_err model_want(struct model *m, size_t app, int32_t rung, bool raise_only);
-enum guard model_guard(struct model *m, size_t app);
+void model_lead(struct model *model);
+void model_mark(struct model *model);
+dyn_err model_want(struct model *model, size_t app, int32_t rung, bool raise_only);
+enum guard model_guard(struct model *model, size_t app);
 
-void model_pass(struct model *m, int64_t ms);
+void model_pass(struct model *model, int64_t ms);
 /** Answer all that is under way, and what follows from it. */
-void model_settle(struct model *m);
-void model_answer(struct model *m, struct act_request request);
+void model_settle(struct model *model);
+void model_answer(struct model *model, struct act_request request);
 /** The kind of request for what the model scales: of dynos that kind itself. */
-enum act_request_kind model_kind(const struct model *m, enum act_request_kind kind);
+enum act_request_kind model_kind(const struct model *model, enum act_request_kind kind);
 /** The next `count` answers to such requests. */
-void model_fail_next(struct model *m, enum act_request_kind kind, enum act_class class,
+void model_fail_next(struct model *model, enum act_request_kind kind, enum act_class class,
                      int32_t status, int count);
 
 void model_seed(uint64_t seed);
 uint64_t model_dice(uint64_t sides);
+
+extern struct model m; /* of the test that runs */
+
+/** What is the same for dynos and for plans is added to a test case of each: one app of one
+ * account, with `m` made and freed around each test. */
+TCase *model_tcase_dynos(Suite *suite);
+TCase *model_tcase_plans(Suite *suite);
+TCase *model_tcase(Suite *suite, const char *name, SFun set_up);
+void model_teardown(void);
+/** Run and free it: what main() returns. */
+int model_run(Suite *suite);
 
 #endif

@@ -1,0 +1,173 @@
+/* The actuator's core: other configurations, and keys that share an account. */
+#include "tests/unit/support_actuator.h"
+
+#include <check.h>
+
+START_TEST(a_reload_to_another_process_type_forgets_what_ran)
+{
+    model_lead(&m);
+    struct config next = m.config;
+    struct config_controller controller = m.controllers[0];
+    struct config_app app = m.apps[0];
+    struct actual actual;
+    controller.process_type = "worker";
+    app.controllers = &controller;
+    next.apps = &app;
+    ck_assert_int_eq(act_core_reload(m.core, &next, m.now), DYN_OK);
+    ck_assert_int_eq(act_explain(m.core, 100, m.now, &actual), DYN_OK);
+    ck_assert_int_eq(actual.running, -1);
+    m.others = 2;
+    model_pass(&m, 1000);
+    ck_assert_int_eq(act_explain(m.core, 100, m.now, &actual), DYN_OK);
+    ck_assert_int_eq(actual.running, 2);
+    ck_assert_ptr_null(strstr(m.events, "human_change"));
+}
+END_TEST
+
+START_TEST(two_keys_of_one_account_share_one_budget)
+{
+    model_teardown();
+    model_init(&m, 2, 2);
+    m.identity[1] = "one";
+    model_lead(&m);
+    ck_assert_int_eq(act_tokens(m.core, 0), act_tokens(m.core, 1));
+    int64_t before = act_tokens(m.core, 1);
+    (void)model_want(&m, 0, 9, false);
+    ck_assert_int_lt(act_tokens(m.core, 1), before);
+    model_teardown();
+    model_init(&m, 2, 2);
+    model_lead(&m);
+    model_fail_next(&m, ACT_WRITE, ACT_RATE_LIMITED, 429, 1);
+    (void)model_want(&m, 0, 9, false);
+    (void)model_want(&m, 1, 9, false);
+    ck_assert_int_eq(m.quantity[0], 4);
+    ck_assert_int_eq(m.quantity[1], 9);
+}
+END_TEST
+
+/* `changed` is the account whose key becomes one of another account. */
+START_TEST(a_key_of_another_account_leaves_the_shared_budget)
+{
+    size_t changed = (size_t)_i;
+    size_t kept = 1 - changed;
+    model_teardown();
+    model_init(&m, 2, 2);
+    m.identity[1] = "one";
+    model_lead(&m);
+    m.identity[changed] = "three";
+    act_key(m.core, changed, true, NULL, m.now);
+    model_pass(&m, 1000);
+    model_fail_next(&m, ACT_WRITE, ACT_RATE_LIMITED, 429, 1);
+    (void)model_want(&m, kept, 9, false);
+    (void)model_want(&m, changed, 9, false);
+    ck_assert_int_eq(m.quantity[kept], 4);
+    ck_assert_int_eq(m.quantity[changed], 9);
+    model_pass(&m, 60000);
+    ck_assert_int_eq(m.quantity[kept], 9);
+    ck_assert_uint_eq(act_in_flight(m.core, 0), 0);
+}
+END_TEST
+
+START_TEST(the_greatest_relative_shortage_goes_first)
+{
+    model_teardown();
+    model_init(&m, 4, 1);
+    m.quantity[0] = 20;
+    m.quantity[1] = 2;
+    model_lead(&m);
+    model_fail_next(&m, ACT_WRITE, ACT_RATE_LIMITED, 429, 1);
+    m.fault[model_kind(&m, ACT_WRITE)].retry_after_ms = 1000;
+    (void)model_want(&m, 3, 5, false); /* brings the wait */
+    (void)model_want(&m, 0, 30, false);
+    (void)model_want(&m, 1, 10, false);
+    m.hold_answers = true;
+    m.sent_count = 0;
+    for (int i = 0; i < 20 && m.sent_count == 0; i++) {
+        m.now.boot_ms += 250;
+        act_tick(m.core, m.now);
+        if (m.sent_count > 0 && m.sent[0].kind == ACT_READ_LIMITS) {
+            struct act_request request = m.sent[0];
+            memmove(m.sent, m.sent + 1, (size_t)--m.sent_count * sizeof *m.sent);
+            model_answer(&m, request);
+        }
+    }
+    ck_assert_int_gt(m.sent_count, 0);
+    ck_assert_str_eq(m.sent[0].app, "beta");
+}
+END_TEST
+
+START_TEST(a_reload_keeps_what_is_known)
+{
+    model_lead(&m);
+    (void)model_want(&m, 0, 9, false);
+    struct config next = m.config;
+    struct config_controller controller = m.controllers[0];
+    struct config_app app = m.apps[0];
+    controller.max_resource = 8;
+    app.controllers = &controller;
+    next.apps = &app;
+    ck_assert_int_eq(act_core_reload(m.core, &next, m.now), DYN_OK);
+    struct actual actual;
+    ck_assert_int_eq(act_explain(m.core, 100, m.now, &actual), DYN_OK);
+    ck_assert_int_eq(actual.running, 9);
+    ck_assert_int_eq(actual.target, -1);
+    ck_assert_int_eq(model_want(&m, 0, 9, false), DYN_REFUSED);
+    model_pass(&m, 1000);
+    ck_assert_int_eq(m.quantity[0], 9);
+    next.apps_count = 0;
+    ck_assert_int_eq(act_core_reload(m.core, &next, m.now), DYN_OK);
+    ck_assert_int_eq(act_explain(m.core, 100, m.now, &actual), DYN_NOTFOUND);
+}
+END_TEST
+
+START_TEST(answers_after_a_reload_find_their_app)
+{
+    model_lead(&m);
+    model_pass(&m, 20000);
+    m.hold_answers = true;
+    (void)model_want(&m, 0, 9, false);
+    ck_assert_int_eq(m.sent_count, 1);
+    struct config next = m.config;
+    ck_assert_int_eq(act_core_reload(m.core, &next, m.now), DYN_OK);
+    m.hold_answers = false;
+    model_settle(&m);
+    model_pass(&m, 1000);
+    ck_assert_int_eq(m.quantity[0], 9);
+    ck_assert_uint_eq(act_in_flight(m.core, 0), 0);
+    m.hold_answers = true;
+    model_pass(&m, 20000);
+    (void)model_want(&m, 0, 12, false);
+    next.apps_count = 0;
+    ck_assert_int_eq(act_core_reload(m.core, &next, m.now), DYN_OK);
+    m.hold_answers = false;
+    model_settle(&m);
+    ck_assert_int_eq(m.quantity[0], 9);
+    ck_assert_uint_eq(act_in_flight(m.core, 0), 0);
+}
+END_TEST
+
+/* Whatever is scaled. */
+static void add_all(TCase *tcase)
+{
+    tcase_add_test(tcase, a_reload_keeps_what_is_known);
+    tcase_add_test(tcase, answers_after_a_reload_find_their_app);
+}
+
+static void add_dynos(TCase *tcase)
+{
+    tcase_add_test(tcase, a_reload_to_another_process_type_forgets_what_ran);
+    tcase_add_test(tcase, two_keys_of_one_account_share_one_budget);
+    tcase_add_loop_test(tcase, a_key_of_another_account_leaves_the_shared_budget, 0, 2);
+    tcase_add_test(tcase, the_greatest_relative_shortage_goes_first);
+}
+
+int main(void)
+{
+    Suite *suite = suite_create("actuator_reload");
+    TCase *dynos = model_tcase_dynos(suite);
+    TCase *of_plans = model_tcase_plans(suite);
+    add_all(dynos);
+    add_dynos(dynos);
+    add_all(of_plans);
+    return model_run(suite);
+}
