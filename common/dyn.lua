@@ -46,14 +46,14 @@ local function trim(stream, minid_ms, maxlen)
     end
 end
 
--- keys: lease. args: owner, seen epoch, seen beat, replid. -> [epoch, cursor ms, cursor seq, replid
--- under which it was held before]
+-- keys: lease. args: owner, seen epoch, seen beat. -> [epoch, cursor ms, cursor seq, replid whose
+-- losses were acted on last]
 local function acquire(keys, args)
     local lease = keys[1]
     local owner, seen_epoch, seen_beat = args[1], args[2], args[3]
-    if #keys ~= 1 or #args ~= 4 or owner == '' or not is_number(seen_epoch)
-        or not is_number(seen_beat) or #args[4] > REPLID_MAX then
-        return wrong('dyn_acquire lease owner seen_epoch seen_beat replid')
+    if #keys ~= 1 or #args ~= 3 or owner == '' or not is_number(seen_epoch)
+        or not is_number(seen_beat) then
+        return wrong('dyn_acquire lease owner seen_epoch seen_beat')
     end
     local held = redis.call('HMGET', lease, 'epoch', 'beat', 'cursor_ms', 'cursor_seq', 'replid')
     local epoch, beat = held[1] or '0', held[2] or '0'
@@ -63,17 +63,24 @@ local function acquire(keys, args)
     local now = redis.call('TIME')
     local now_ms = tonumber(now[1]) * 1000 + math.floor(tonumber(now[2]) / 1000)
     local next_epoch = string.format('%.0f', math.max(tonumber(epoch) + 1, now_ms))
-    redis.call('HSET', lease, 'owner', owner, 'epoch', next_epoch, 'call', '0', 'replid', args[4])
+    redis.call('HSET', lease, 'owner', owner, 'epoch', next_epoch, 'call', '0')
     redis.call('HINCRBY', lease, 'beat', 1)
     return {next_epoch, held[3] or '0', held[4] or '0', held[5] or ''}
 end
 
--- keys: lease. args: owner, epoch. -> beat
+-- keys: lease. args: owner, epoch, and the replid whose losses were acted on. -> beat
 local function renew(keys, args)
-    if #keys ~= 1 or #args ~= 2 then
-        return wrong('dyn_renew lease owner epoch')
+    if #keys ~= 1 or #args < 2 or #args > 3 or #(args[3] or '') > REPLID_MAX then
+        return wrong('dyn_renew lease owner epoch [replid]')
     end
-    return fenced(keys[1], args[1], args[2]) or redis.call('HINCRBY', keys[1], 'beat', 1)
+    local refusal = fenced(keys[1], args[1], args[2])
+    if refusal then
+        return refusal
+    end
+    if args[3] then
+        redis.call('HSET', keys[1], 'replid', args[3])
+    end
+    return redis.call('HINCRBY', keys[1], 'beat', 1)
 end
 
 -- keys: lease. args: owner, epoch. -> OK. Epoch, beat and cursor stay.

@@ -15,6 +15,7 @@ struct kept { /* a lease, and what the shell knows of it */
     bool used;
     bool removing; /* given up, then forgotten */
     bool known;    /* it was seen in Redis, or held */
+    bool unacted;  /* as granted, `other_server`, and leases_acted() has not been called since */
     struct lease core;
     enum lease_wish wish; /* what its owner asked for; the core hears of LEASE_UNWANTED later */
     char owner[DYN_NAME_MAX + 64];
@@ -210,6 +211,7 @@ static void taken(void *arg, dyn_err err, const struct bus_reply *reply)
     grant.epoch_text = dyn_str_from(kept->epoch);
     struct dyn_str before = bus_reply_str(bus_reply_at(reply, 3));
     grant.other_server = !dyn_str_is(before, leases->replid);
+    kept->unacted = grant.other_server;
     grant.cursor = (struct entry_id){bus_reply_u64(bus_reply_at(reply, 1)),
                                      bus_reply_u64(bus_reply_at(reply, 2))};
     if (kept->removing) {
@@ -228,9 +230,8 @@ static void take(struct leases *leases, size_t index)
                              dyn_str_from(kept->key),
                              dyn_str_from(leases->owner),
                              dyn_str_from(kept->core.seen_epoch),
-                             dyn_str_from(kept->core.seen_beat),
-                             dyn_str_from(leases->replid)};
-    if (!ask(leases, index, argv, 8, true, taken)) {
+                             dyn_str_from(kept->core.seen_beat)};
+    if (!ask(leases, index, argv, 7, true, taken)) {
         (void)lease_taken(&kept->core, LEASE_UNSURE, dyn_clock_boot_ms());
     }
 }
@@ -491,6 +492,22 @@ void leases_fenced(struct leases *leases, size_t index)
 {
     if (lease_fenced(&leases->kept[index]->core, dyn_clock_boot_ms())) {
         lost(leases, index, "another has taken the lease");
+    }
+}
+
+/* As good as a renewal to those who watch, but the regular ones alone count for us. */
+void leases_acted(struct leases *leases, size_t index)
+{
+    struct kept *kept = leases->kept[index];
+    struct dyn_str argv[] = {DYN_STR("FCALL"),
+                             DYN_STR("dyn_renew"),
+                             DYN_STR("1"),
+                             dyn_str_from(kept->key),
+                             dyn_str_from(leases->owner),
+                             dyn_str_from(kept->epoch),
+                             dyn_str_from(leases->replid)};
+    if (kept->unacted && kept->core.state == LEASE_HELD && leases->bus != NULL) {
+        kept->unacted = bus_command(leases->bus, argv, 7, 0, NULL, NULL) != DYN_OK;
     }
 }
 

@@ -24,9 +24,9 @@ struct lease_grant {
     uint64_t epoch;
     uint64_t before;           /* the epoch that it had until then; 0: none */
     struct dyn_str epoch_text; /* as the Functions want it; lives as long as the lease is held */
-    bool other_server; /* the holder before knew another history of Redis (its master_replid), or
-                          nobody held it yet under this one: what Redis has may be less than what
-                          was written */
+    bool other_server; /* what Redis has may be less than what was written, since this is another
+                          history of it (its master_replid) than the last that leases_acted() was
+                          called under, or it never was; and nobody has done what follows from it */
     bool first;        /* nobody ever held it, as far as we know: a Redis without any history; not
                           one that lost it */
     bool stood_still;  /* taken from somebody who did not give it up */
@@ -63,6 +63,11 @@ void leases_close(struct leases *leases, const char *why);
  *  as good as a renewal), or FENCED (the lease is lost; `lost` comes during the call). */
 void leases_beaten(struct leases *leases, size_t index, int64_t sent_ms);
 void leases_fenced(struct leases *leases, size_t index);
+
+/** What follows from `other_server` is done, or was sent on this connection before: whoever takes
+ *  the lease next need not do it again. Costs nothing when there was nothing to do. Whoever does
+ * not care for `other_server` need not call it. */
+void leases_acted(struct leases *leases, size_t index);
 
 /** Take one that is held anew, at once, under another epoch: it is not held any more when this
  *  returns, without `lost`, and `taken` follows. What is not held stays as it is. */

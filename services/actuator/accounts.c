@@ -523,6 +523,12 @@ void accounts_fenced(struct accounts *accounts, size_t account)
     leases_fenced(accounts->leases, accounts->seats[account].lease);
 }
 
+void accounts_acted(struct accounts *accounts, size_t account)
+{
+    DYN_ASSERT(account < accounts->count);
+    leases_acted(accounts->leases, accounts->seats[account].lease);
+}
+
 bool accounts_is_held(const struct accounts *accounts, size_t account)
 {
     DYN_ASSERT(account < accounts->count);

@@ -73,6 +73,9 @@ const char *accounts_name(const struct accounts *accounts, size_t account);
 /** A Function said that the lease is another's. `lost` comes during the call. */
 void accounts_fenced(struct accounts *accounts, size_t account);
 
+/** What follows from a grant's `other_server` is done. */
+void accounts_acted(struct accounts *accounts, size_t account);
+
 bool accounts_is_held(const struct accounts *accounts, size_t account);
 /** The check to make right before a write leaves. */
 bool accounts_may_write(const struct accounts *accounts, size_t account);

@@ -245,6 +245,12 @@ static void on_identity(void *arg, size_t account, struct dyn_str identity)
     accounts_identity(actuator->accounts, account, identity);
 }
 
+static void on_trusted(void *arg, size_t account)
+{
+    struct actuator *actuator = arg;
+    accounts_acted(actuator->accounts, account);
+}
+
 /* ---- events ---- */
 
 static void on_answered(void *arg, uint64_t token, const struct act_answer *answer)
@@ -543,8 +549,9 @@ static dyn_err actuator_start(struct service *service, struct dyn_error *error)
     struct actuator *actuator = service->state;
     actuator->service = service;
     actuator->config = service->config;
-    struct act_effects effects = {on_send,   on_begin,   on_end,    on_action,   on_event,
-                                  on_actual, on_running, on_fenced, on_identity, actuator};
+    struct act_effects effects = {on_send,     on_begin,   on_end,     on_action,
+                                  on_event,    on_actual,  on_running, on_fenced,
+                                  on_identity, on_trusted, actuator};
     struct heroku_options heroku = {service->instance, on_answered, on_may_write, actuator};
     metrics_make(actuator, service->metrics);
     actuator->core = act_core_new(service->config, &effects, dyn_random(), now_take());

@@ -353,11 +353,12 @@ void act_journal_entry(struct act_core *core, size_t account, const struct inten
     if (at == ACT_NONE || core->apps[core->ctls[at].app].config->account != account) {
         return;
     }
+    const struct act_account *held = &core->accounts[account];
     struct act_ctl *ctl = &core->ctls[at];
     ctl->last_up = past_to_boot(intent->last_up_ms, now);
     ctl->last_down = past_to_boot(intent->last_down_ms, now);
     act_human_init(&ctl->human);
-    ctl->human.confirmed = core->accounts[account].doubtful ? -1 : intent->confirmed;
+    ctl->human.confirmed = held->doubtful ? -1 : intent->confirmed;
     if (intent->manual_floor >= 0 && intent->manual_until_ms > now.wall_ms) {
         int64_t rest = intent->manual_until_ms - now.wall_ms;
         rest = rest < ctl->config->manual_hold_ms ? rest : ctl->config->manual_hold_ms;
@@ -369,8 +370,10 @@ void act_journal_entry(struct act_core *core, size_t account, const struct inten
         ctl->intent = *intent;
         ctl->intent_target = intent->to;
         ctl->intent_status = 0;
-        ctl->settle_at = intent_settle_at(&core->accounts[account], intent);
+        ctl->settle_at = intent_settle_at(held, intent);
         act_human_doubt(&ctl->human, intent->from, intent->to, ctl->settle_at + HUMAN_LATE_MS);
+    } else if (ctl->human.confirmed != intent->confirmed) {
+        act_ctl_note(core, ctl, now); /* nor shall a successor rely on it */
     }
 }
 

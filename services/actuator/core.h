@@ -149,6 +149,10 @@ struct act_effects {
     /** Whose key it is, told by Heroku; "": the key may not ask. Nothing is asked for the apps of
      *  one that is new before act_clear(). NULL: an account that is led is clear. */
     void (*identity)(void *arg, size_t account, struct dyn_str identity);
+    /** What a doubtful journal may have lost was waited for, nothing of it is open, and what it
+     *  says is no more than is known: whoever leads the account next may rely on it. May be NULL.
+     */
+    void (*trusted)(void *arg, size_t account);
     void *arg;
 };
 

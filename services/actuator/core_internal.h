@@ -138,7 +138,7 @@ struct act_account {
     int64_t led_at;
     int64_t settle_at; /* whatever others sent has ended by then; outlasts a lease */
     uint64_t clean;    /* what was opened under that epoch has ended already; 0: none */
-    bool doubtful;     /* the journal may have lost something */
+    bool doubtful;     /* the journal may have lost something; until effects.trusted */
     bool key_missing;
     uint64_t epoch;
     enum act_identity identity_state;

@@ -478,6 +478,25 @@ static void account_step(struct act_core *core, size_t at, struct act_now now)
     }
 }
 
+/* An intent of before may still be open: its app cannot be read, say. */
+static void doubt_step(struct act_core *core, size_t at, struct act_now now)
+{
+    struct act_account *account = &core->accounts[at];
+    if (!account->doubtful || !account->led || !account->loaded ||
+        now.boot_ms < account->settle_at) {
+        return;
+    }
+    for (size_t i = 0; i < core->apps_count; i++) {
+        if (core->apps[i].config->account == at && app_has_open(core, &core->apps[i])) {
+            return;
+        }
+    }
+    account->doubtful = false;
+    if (core->effects.trusted != NULL) {
+        core->effects.trusted(core->effects.arg, at);
+    }
+}
+
 /* What the apps of an account need, the most urgent first; ACT_NONE: of all accounts. */
 static void hand_out(struct act_core *core, size_t account, struct act_now now)
 {
@@ -520,6 +539,7 @@ void act_tick(struct act_core *core, struct act_now now)
         core->accounts[i].backlog = false;
         core->accounts[i].crowded = false;
         account_step(core, i, now);
+        doubt_step(core, i, now);
     }
     hand_out(core, ACT_NONE, now);
     for (size_t i = 0; i < core->apps_count; i++) {

@@ -163,6 +163,7 @@ static void estimator_lead_ticked(void *arg, uint32_t partition, int64_t sent_ms
 {
     struct estimator *estimator = arg;
     leases_beaten(estimator->leases, partition, sent_ms);
+    leases_acted(estimator->leases, partition); /* its first tick has told the break */
 }
 
 static void estimator_lead_anew(struct estimator *estimator)

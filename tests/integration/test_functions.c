@@ -27,8 +27,7 @@ static void teardown(void)
 }
 
 #define CALL(...) support_redis_call(redis, __VA_ARGS__, NULL)
-#define ACQUIRE(owner, epoch, beat) \
-    CALL("FCALL", "dyn_acquire", "1", LEASE, owner, epoch, beat, "run-1")
+#define ACQUIRE(owner, epoch, beat) CALL("FCALL", "dyn_acquire", "1", LEASE, owner, epoch, beat)
 
 static void starts(const char *answer, const char *prefix)
 {
@@ -98,7 +97,21 @@ START_TEST(a_release_keeps_epoch_and_cursor)
     starts(CALL("FCALL", "dyn_renew", "1", LEASE, "", epoch), "FENCED");
     ck_assert_str_eq(CALL("HGET", LEASE, "epoch"), epoch);
     const char *answer = ACQUIRE("b", epoch, "1");
-    ck_assert_str_eq(answer + 13, "\n77\n5\nrun-1");
+    ck_assert_str_eq(answer + 13, "\n77\n5\n");
+}
+END_TEST
+
+START_TEST(the_history_that_was_acted_on_is_the_word_of_who_holds_the_lease)
+{
+    char epoch[32];
+    lease_take("a", epoch);
+    starts(CALL("FCALL", "dyn_renew", "1", LEASE, "b", epoch, "run-1"), "FENCED");
+    ck_assert_str_eq(ACQUIRE("a", epoch, "1") + 13, "\n0\n0\n");
+    (void)snprintf(epoch, sizeof epoch, "%s", CALL("HGET", LEASE, "epoch"));
+    ck_assert_str_eq(CALL("FCALL", "dyn_renew", "1", LEASE, "a", epoch, "run-1"), "3");
+    ck_assert_str_eq(CALL("FCALL", "dyn_renew", "1", LEASE, "a", epoch), "4");
+    ck_assert_str_eq(ACQUIRE("b", epoch, "4") + 13, "\n0\n0\nrun-1");
+    ck_assert_str_eq(CALL("HGET", LEASE, "replid"), "run-1");
 }
 END_TEST
 
@@ -379,6 +392,7 @@ int main(void)
     tcase_add_test(tests, a_lease_that_moved_is_not_acquired);
     tcase_add_test(tests, an_epoch_grows_though_the_clock_does_not);
     tcase_add_test(tests, a_release_keeps_epoch_and_cursor);
+    tcase_add_test(tests, the_history_that_was_acted_on_is_the_word_of_who_holds_the_lease);
     tcase_add_test(tests, a_tick_is_appended_trims_and_renews);
     tcase_add_test(tests, a_tick_forgets_a_cursor_of_a_log_that_was_deleted);
     tcase_add_test(tests, a_tick_bounds_the_stream_in_entries);

@@ -35,6 +35,7 @@ struct node {
     bool stays; /* may_leave says no */
     int left;
     int changes;
+    bool idle; /* it does not do what follows from another server */
 };
 
 static struct support_redis *redis;
@@ -57,6 +58,9 @@ static void lease_taken_cb(void *arg, size_t lease, const struct lease_grant *gr
     node->grant[lease] = *grant;
     node->taken_ms[lease] = dyn_clock_boot_ms();
     node->taken++;
+    if (!node->idle) {
+        leases_acted(node->leases, lease);
+    }
 }
 
 static void lease_lost_cb(void *arg, size_t lease, const char *why)
@@ -324,11 +328,17 @@ START_TEST(a_holder_whose_record_was_taken_hears_of_it)
 }
 END_TEST
 
+static bool is_acted(size_t lease)
+{
+    return support_redis_call(redis, "HEXISTS", lease_keys[lease], "replid", NULL)[0] == '1';
+}
+
 START_TEST(a_reconnect_loses_all_and_takes_the_own_again_without_a_wait)
 {
     struct node *first = node_start(0);
     AWAIT(held_count(first) == LEASES);
     ck_assert(first->grant[0].other_server); /* nobody held it yet */
+    AWAIT(is_acted(0));
     bus_reset(first->bus, "for the test");
     AWAIT(first->lost == LEASES);
     int64_t from_ms = dyn_clock_boot_ms();
@@ -351,6 +361,25 @@ START_TEST(another_server_behind_the_address_is_told_with_the_grant)
     AWAIT(held_count(first) == LEASES);
     ck_assert(first->grant[0].other_server);
     ck_assert_uint_gt(first->grant[0].epoch, 0);
+}
+END_TEST
+
+START_TEST(another_server_is_told_until_somebody_has_acted_on_it)
+{
+    struct node *first = node_start(0);
+    first->idle = true;
+    AWAIT(held_count(first) == LEASES);
+    leases_acted(first->leases, first->lease[1]);
+    AWAIT(is_acted(1));
+    ck_assert(!is_acted(0));
+    struct lease_grant before = first->grant[0];
+    bus_reset(first->bus, "for the test");
+    AWAIT(first->lost == LEASES);
+    AWAIT(held_count(first) == LEASES);
+    ck_assert(first->grant[0].own_again && first->grant[1].own_again);
+    ck_assert(first->grant[0].other_server);
+    ck_assert(!first->grant[1].other_server);
+    ck_assert_uint_eq(first->grant[0].before, before.epoch);
 }
 END_TEST
 
@@ -503,6 +532,7 @@ int main(void)
     tcase_add_test(tcase, a_holder_whose_record_was_taken_hears_of_it);
     tcase_add_test(tcase, a_reconnect_loses_all_and_takes_the_own_again_without_a_wait);
     tcase_add_test(tcase, another_server_behind_the_address_is_told_with_the_grant);
+    tcase_add_test(tcase, another_server_is_told_until_somebody_has_acted_on_it);
     tcase_add_test(tcase, a_lease_with_a_deadline_is_dropped_before_it_when_redis_says_nothing);
     tcase_add_test(tcase, members_find_each_other_and_each_key_has_one_owner);
     tcase_add_test(tcase, a_killed_member_is_gone_after_the_time_and_the_others_stay);

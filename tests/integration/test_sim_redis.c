@@ -553,7 +553,14 @@ static void acquire_add(void)
     arg("%s", once_in(20) ? "" : PICK("est-1", "est-2"));
     held_add("epoch");
     held_add("beat");
-    arg("run-%" PRIu64, draw(3));
+}
+
+static void renew_add(void)
+{
+    holder_add();
+    if (once_in(3)) {
+        arg("%0*d", (int)(once_in(5) ? 65 : draw(3)), 7);
+    }
 }
 
 static void tick_add(void)
@@ -645,7 +652,7 @@ static void make_function(void)
     case 1:
         arg("dyn_renew");
         KEYS("lease");
-        holder_add();
+        renew_add();
         break;
     case 2:
         arg("%s", once_in(4) ? "dyn_release" : "dyn_renew");

@@ -189,6 +189,15 @@ mutant 'core: only what the last epoch left open is over' $core unit/test_actuat
     'held->clean != 0 && intent->epoch == held->clean' 'held->clean != 0'
 mutant 'core: a wait outlasts its lease' $core unit/test_actuator_takeover \
     'settle_at > held->settle_at ? settle_at : held->settle_at' 'settle_at'
+mutant 'core: a doubt outlasts the wait' $step unit/test_actuator_takeover \
+    ' ||
+        now.boot_ms < account->settle_at) {
+        return;' ') {
+        return;'
+mutant 'core: a doubt outlasts what is open' $step unit/test_actuator_takeover \
+    ' && app_has_open(core, &core->apps[i])' ' && false'
+mutant 'core: a successor does not rely on what was doubted' $core unit/test_actuator_takeover \
+    'ctl->human.confirmed != intent->confirmed' 'false'
 mutant 'core: a journal with a lost tail makes all apps wait' $step unit/test_actuator_takeover \
     'account->doubtful ? account->led_at + account->settle_ms : ACT_NEVER' 'ACT_NEVER'
 mutant 'core: a journal with a lost tail accuses nobody' $core unit/test_actuator_takeover \
@@ -386,6 +395,8 @@ mutant 'reporter: nor is it buried' services/reporter/host.c unit/test_reporter_
 
 lua=common/dyn.lua
 functions=integration/test_functions
+mutant 'Functions: a history is remembered once it was acted on' $lua $functions \
+    'if args[3] then' 'if false then'
 mutant 'Functions: a lease that moved is not taken' $lua $functions \
     'if epoch ~= seen_epoch or beat ~= seen_beat then' 'if false then'
 mutant 'Functions: owner and epoch are compared' $lua $functions \

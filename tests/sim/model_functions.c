@@ -130,9 +130,9 @@ static bool trim(struct run *run, struct dyn_str stream, struct dyn_str minid_ms
 
 static void acquire(struct run *run)
 {
-    if (run->keys_count != 1 || run->args_count != 4 || run->args[0].len == 0 ||
-        !is_number(run, 1) || !is_number(run, 2) || run->args[3].len > REPLID_MAX) {
-        wrong(run, "dyn_acquire lease owner seen_epoch seen_beat replid");
+    if (run->keys_count != 1 || run->args_count != 3 || run->args[0].len == 0 ||
+        !is_number(run, 1) || !is_number(run, 2)) {
+        wrong(run, "dyn_acquire lease owner seen_epoch seen_beat");
         return;
     }
     struct dyn_str lease = run->keys[0];
@@ -152,7 +152,7 @@ static void acquire(struct run *run)
     int len = snprintf(next, sizeof next, "%.0f", fmax(number_of(epoch) + 1, now_ms));
     struct dyn_str next_epoch = {next, (size_t)len};
     if (CALL(run, DYN_STR("HSET"), lease, DYN_STR("owner"), run->args[0], DYN_STR("epoch"),
-             next_epoch, DYN_STR("call"), DYN_STR("0"), DYN_STR("replid"), run->args[3]) == NULL ||
+             next_epoch, DYN_STR("call"), DYN_STR("0")) == NULL ||
         CALL(run, DYN_STR("HINCRBY"), lease, DYN_STR("beat"), DYN_STR("1")) == NULL) {
         return;
     }
@@ -165,11 +165,17 @@ static void acquire(struct run *run)
 
 static void renew(struct run *run)
 {
-    if (run->keys_count != 1 || run->args_count != 2) {
-        wrong(run, "dyn_renew lease owner epoch");
+    bool acted = run->args_count == 3;
+    if (run->keys_count != 1 || (run->args_count != 2 && !acted) ||
+        (acted && run->args[2].len > REPLID_MAX)) {
+        wrong(run, "dyn_renew lease owner epoch [replid]");
         return;
     }
     if (held(run)) {
+        if (acted &&
+            CALL(run, DYN_STR("HSET"), run->keys[0], DYN_STR("replid"), run->args[2]) == NULL) {
+            return;
+        }
         const struct bus_reply *beat =
             CALL(run, DYN_STR("HINCRBY"), run->keys[0], DYN_STR("beat"), DYN_STR("1"));
         if (beat != NULL) {

@@ -113,6 +113,13 @@ static void on_fenced(void *arg, size_t account)
     model->fenced++;
 }
 
+static void on_trusted(void *arg, size_t account)
+{
+    struct model *model = arg;
+    (void)account;
+    model->trusted++;
+}
+
 static void on_identity(void *arg, size_t account, struct dyn_str identity)
 {
     struct model *model = arg;
@@ -137,8 +144,8 @@ void model_controller(struct config_controller *controller, uint64_t id)
 
 void model_start(struct model *model)
 {
-    struct act_effects effects = {on_send,   on_begin,   on_end,    on_action, on_event,
-                                  on_actual, on_running, on_fenced, NULL,      model};
+    struct act_effects effects = {on_send,    on_begin,  on_end, on_action,  on_event, on_actual,
+                                  on_running, on_fenced, NULL,   on_trusted, model};
     effects.identity = model->tells ? on_identity : NULL;
     model->core = act_core_new(&model->config, &effects, 42, model->now);
     ck_assert_ptr_nonnull(model->core);

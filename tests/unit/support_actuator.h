@@ -65,6 +65,7 @@ struct model {
     bool running_deaf; /* it cannot be told */
     struct intent journal[4];
     int fenced;
+    int trusted; /* so often a journal was */
     bool lowest_checked;
     int32_t lowest[4]; /* a write below is an error */
 };

@@ -429,6 +429,45 @@ START_TEST(a_wait_outlasts_a_lease_that_is_lost_and_taken_again)
 }
 END_TEST
 
+/* What epoch 7 noted last. */
+static const struct intent noted = {
+    .controller = 100, .from = 9, .to = 9, .epoch = 7, .confirmed = 9, .manual_floor = -1};
+
+START_TEST(a_doubt_is_over_when_the_journal_says_no_more_than_is_known)
+{
+    lead_with(&(struct act_former){.settle_ms = 11000, .doubtful = true}, &noted);
+    ck_assert_int_eq(m.notes, 1);
+    ck_assert_int_eq(m.journal[0].confirmed, -1);
+    model_pass(&m, 10000);
+    ck_assert_int_eq(m.trusted, 0);
+    model_pass(&m, 60000);
+    ck_assert_int_eq(m.trusted, 1);
+    ck_assert_int_eq(m.journal[0].confirmed, 4);
+}
+END_TEST
+
+START_TEST(a_doubt_lasts_as_long_as_something_of_before_is_open)
+{
+    model_fail_next(&m, ACT_READ_FORMATION, ACT_FORBIDDEN, 403, 1);
+    lead_with(&(struct act_former){.settle_ms = 11000, .doubtful = true}, &left_open);
+    model_pass(&m, 60000);
+    ck_assert_int_eq(m.trusted, 0);
+    model_pass(&m, ACT_BLOCKED_MS);
+    ck_assert_int_eq(m.ends, 1);
+    ck_assert_int_eq(m.trusted, 1);
+}
+END_TEST
+
+START_TEST(a_journal_without_a_doubt_is_not_noted_anew)
+{
+    lead_with(&(struct act_former){.settle_ms = 6000}, &noted);
+    model_pass(&m, 60000);
+    ck_assert_int_eq(m.trusted, 0);
+    ck_assert_int_eq(m.notes, 1); /* what the reading told */
+    ck_assert_ptr_nonnull(strstr(m.events, "human_change"));
+}
+END_TEST
+
 /* Whatever is scaled. */
 static void add_all(TCase *tcase)
 {
@@ -456,6 +495,9 @@ static void add_dynos(TCase *tcase)
     tcase_add_test(tcase, an_entry_of_another_accounts_journal_is_ignored);
     tcase_add_loop_test(tcase, only_what_the_last_epoch_left_open_is_settled_at_once, 0, 2);
     tcase_add_test(tcase, a_wait_outlasts_a_lease_that_is_lost_and_taken_again);
+    tcase_add_test(tcase, a_doubt_is_over_when_the_journal_says_no_more_than_is_known);
+    tcase_add_test(tcase, a_doubt_lasts_as_long_as_something_of_before_is_open);
+    tcase_add_test(tcase, a_journal_without_a_doubt_is_not_noted_anew);
 }
 
 int main(void)
