@@ -561,7 +561,7 @@ size_t act_write_account(const struct act_core *core, uint64_t token)
 {
     for (size_t i = 0; i < core->flights_count; i++) {
         const struct act_flight *flight = &core->flights[i];
-        if (flight->token == token && act_is_write(flight->kind) && flight->account != ACT_NONE) {
+        if (flight->token == token && act_is_write(flight->kind)) {
             const struct act_account *account = &core->accounts[flight->account];
             bool ours = account->led && account->clear && account->epoch == flight->intent.epoch;
             return ours ? flight->account : ACT_NONE;

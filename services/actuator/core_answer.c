@@ -696,14 +696,11 @@ void act_answer(struct act_core *core, uint64_t token, const struct act_answer *
 {
     struct act_flight *found = act_flight_find(core, token);
     if (found == NULL) {
-        return;
+        return; /* its account has left the configuration */
     }
     struct act_flight flight = *found;
     DYN_ASSERT(!act_is_write(flight.kind) || flight.begun);
     act_flight_free(core, found);
-    if (flight.account == ACT_NONE) {
-        return; /* its account has left the configuration */
-    }
     answer_budget(core, &flight, answer, now);
     switch (flight.kind) {
     case ACT_READ_ACCOUNT:

@@ -10,6 +10,25 @@ static size_t account_find(const struct act_core *core, const char *name)
     return ACT_NONE;
 }
 
+/* What is under way for accounts that leave is not answered any more: no budget that another one
+ * shares shall wait for it. */
+static void end_flights(const struct act_core *next, struct act_core *old, struct act_now now)
+{
+    for (size_t i = 0; i < old->flights_count; i++) {
+        struct act_flight *flight = &old->flights[i];
+        if (flight->token == 0 ||
+            account_find(next, old->accounts[flight->account].config->name) != ACT_NONE) {
+            continue;
+        }
+        bool free = flight->kind == ACT_READ_LIMITS;
+        if (free || flight->counted) {
+            act_budget_answered(act_account_budget(old, flight->account), flight->number, free, -1,
+                                now.boot_ms);
+        }
+        flight->token = 0;
+    }
+}
+
 /* Accounts that shared a budget share it on; the first of them brings it along. */
 static void move_accounts(struct act_core *next, const struct act_core *old)
 {
@@ -109,6 +128,7 @@ static void move_flight(const struct act_core *next, const struct act_core *old,
 {
     const char *account = old->accounts[flight->account].config->name;
     flight->account = account_find(next, account);
+    DYN_ASSERT(flight->account != ACT_NONE);
     if (flight->app != ACT_NONE) {
         flight->app = moved_app(next, old, flight->app);
     }
@@ -121,18 +141,15 @@ static void move_flight(const struct act_core *next, const struct act_core *old,
     }
 }
 
-/* Requests under way keep their tokens; at most as many as there is room for can be. */
+/* Requests under way keep their tokens; no account has more than it has room for. */
 static void move_flights(struct act_core *next, const struct act_core *old)
 {
     size_t count = 0;
     for (size_t i = 0; i < old->flights_count; i++) {
-        if (old->flights[i].token == 0 || old->flights[i].account == ACT_NONE) {
-            continue;
-        }
-        struct act_flight flight = old->flights[i];
-        move_flight(next, old, &flight);
-        if (flight.account != ACT_NONE && count < next->flights_count) {
-            next->flights[count++] = flight;
+        if (old->flights[i].token != 0) {
+            DYN_ASSERT(count < next->flights_count);
+            next->flights[count] = old->flights[i];
+            move_flight(next, old, &next->flights[count++]);
         }
     }
 }
@@ -147,6 +164,7 @@ dyn_err act_core_reload(struct act_core *core, const struct config *next_config,
     next->draining = core->draining;
     next->pause_until_wall = core->pause_until_wall;
     memcpy(next->partitions, core->partitions, sizeof next->partitions);
+    end_flights(next, core, now);
     move_accounts(next, core);
     move_apps(next, core);
     move_flights(next, core);

@@ -33,10 +33,8 @@ void act_flight_free(struct act_core *core, struct act_flight *flight)
     if (flight->app != ACT_NONE) {
         core->apps[flight->app].flying = false;
     }
-    if (flight->account != ACT_NONE) {
-        DYN_ASSERT(core->accounts[flight->account].flights > 0);
-        core->accounts[flight->account].flights--;
-    }
+    DYN_ASSERT(core->accounts[flight->account].flights > 0);
+    core->accounts[flight->account].flights--;
     flight->token = 0;
 }
 

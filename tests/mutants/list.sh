@@ -221,6 +221,11 @@ mutant 'core: a reading of a former lease is not believed' $answer unit/test_act
 mutant 'core: a write without an answer stays open' $answer unit/test_actuator_errors \
     'ctl->open = true;
     ctl->intent = flight->intent;' 'ctl->intent = flight->intent;'
+mutant 'core: an account that leaves takes its requests along' services/actuator/core_reload.c \
+    unit/test_actuator_reload \
+    '        if (free || flight->counted) {
+            act_budget_answered(act_account_budget(old' '        if (false) {
+            act_budget_answered(act_account_budget(old'
 mutant 'budget: a floor is left to people' services/actuator/budget.c unit/test_budget \
     'return budget->left > budget_floor(budget, purpose);' 'return budget->left > 0;'
 mutant 'budget: what is under way is counted' services/actuator/budget.c unit/test_budget \

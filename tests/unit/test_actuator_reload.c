@@ -146,6 +146,52 @@ START_TEST(answers_after_a_reload_find_their_app)
 }
 END_TEST
 
+/* Until a request of that kind is under way, which is left unanswered. */
+static struct act_request pass_until(enum act_request_kind kind)
+{
+    m.hold_answers = true;
+    for (int i = 0; i < 1000; i++) {
+        m.now.boot_ms += ACT_TICK_MS;
+        act_tick(m.core, m.now);
+        while (m.sent_count > 0 && m.sent[m.sent_count - 1].kind != kind) {
+            model_answer(&m, m.sent[--m.sent_count]);
+        }
+        if (m.sent_count > 0) {
+            break;
+        }
+    }
+    ck_assert_int_gt(m.sent_count, 0);
+    return m.sent[0];
+}
+
+/* Of two that share a budget, the one leaves that has a request under way. */
+START_TEST(an_account_that_leaves_takes_its_requests_out_of_a_shared_budget)
+{
+    static const enum act_request_kind kinds[] = {ACT_READ_LIMITS, ACT_READ_FORMATION};
+    model_teardown();
+    model_init(&m, 2, 2);
+    m.identity[1] = "one";
+    model_lead(&m);
+    size_t left = 1 - pass_until(kinds[_i]).account;
+    struct config next = m.config;
+    struct config_app app = m.apps[left];
+    app.account = 0;
+    next.accounts = &m.accounts[left];
+    next.accounts_count = 1;
+    next.apps = &app;
+    next.apps_count = 1;
+    ck_assert_int_eq(act_core_reload(m.core, &next, m.now), DYN_OK);
+    m.hold_answers = false;
+    model_settle(&m);
+    model_fail_next(&m, ACT_WRITE, ACT_RATE_LIMITED, 429, 1);
+    (void)model_want(&m, left, 9, false);
+    model_pass(&m, 120000);
+    ck_assert_int_eq(m.quantity[left], 9);
+    ck_assert_int_gt(act_tokens(m.core, 0), 0);
+    ck_assert_int_eq(act_tokens(m.core, 0), m.tokens);
+}
+END_TEST
+
 /* Whatever is scaled. */
 static void add_all(TCase *tcase)
 {
@@ -158,6 +204,8 @@ static void add_dynos(TCase *tcase)
     tcase_add_test(tcase, a_reload_to_another_process_type_forgets_what_ran);
     tcase_add_test(tcase, two_keys_of_one_account_share_one_budget);
     tcase_add_loop_test(tcase, a_key_of_another_account_leaves_the_shared_budget, 0, 2);
+    tcase_add_loop_test(tcase, an_account_that_leaves_takes_its_requests_out_of_a_shared_budget, 0,
+                        2);
     tcase_add_test(tcase, the_greatest_relative_shortage_goes_first);
 }
 
