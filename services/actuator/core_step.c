@@ -239,12 +239,14 @@ static bool ctl_plan(struct act_core *core, struct act_ctl *ctl, struct act_now 
     return !app->flying;
 }
 
+/* What is switched off is read only to settle what it left open, which holds the rest of the app.
+ */
 static bool scale_is_watched(const struct act_core *core, const struct act_app *app,
                              enum act_scale scale)
 {
     for (size_t i = app->first; i < app->first + app->count; i++) {
-        if (core->ctls[i].config->mode != CONFIG_MODE_OFF &&
-            act_ctl_scale(&core->ctls[i]) == scale) {
+        const struct act_ctl *ctl = &core->ctls[i];
+        if ((ctl->config->mode != CONFIG_MODE_OFF || ctl->open) && act_ctl_scale(ctl) == scale) {
             return true;
         }
     }

@@ -226,6 +226,8 @@ mutant 'core: an account that leaves takes its requests along' services/actuator
     '        if (free || flight->counted) {
             act_budget_answered(act_account_budget(old' '        if (false) {
             act_budget_answered(act_account_budget(old'
+mutant 'core: what is switched off settles what it left open' $step unit/test_actuator_plans \
+    ' || ctl->open) && act_ctl_scale' ') && act_ctl_scale'
 mutant 'budget: a floor is left to people' services/actuator/budget.c unit/test_budget \
     'return budget->left > budget_floor(budget, purpose);' 'return budget->left > 0;'
 mutant 'budget: what is under way is counted' services/actuator/budget.c unit/test_budget \

@@ -346,6 +346,28 @@ START_TEST(dynos_move_while_a_plan_is_being_changed)
 }
 END_TEST
 
+START_TEST(an_open_intent_of_dynos_switched_off_holds_no_plan_for_ever)
+{
+    struct intent intent = {.controller = 100,
+                            .from = 4,
+                            .to = 9,
+                            .epoch = 7,
+                            .open = true,
+                            .confirmed = 4,
+                            .manual_floor = -1};
+    m.controllers[0].mode = CONFIG_MODE_OFF;
+    act_lead(m.core, 0, 8, &(struct act_former){.settle_ms = 6000}, m.now);
+    act_journal_entry(m.core, 0, &intent, m.now);
+    act_journal_loaded(m.core, 0, m.now);
+    model_settle(&m);
+    (void)want_plan(6);
+    model_pass(&m, 7000);
+    ck_assert_int_eq(m.ends, 2); /* the open one, and the plan's */
+    ck_assert_int_eq(m.quantity[1], 6);
+    ck_assert_int_eq(m.quantity[0], 4);
+}
+END_TEST
+
 START_TEST(a_limit_on_dynos_leaves_plans_alone)
 {
     model_lead(&m);
@@ -385,6 +407,7 @@ static void add_both(TCase *tcase)
     tcase_add_test(tcase, dynos_move_while_the_add_ons_cannot_be_read);
     tcase_add_test(tcase, plans_move_while_the_formation_is_refused);
     tcase_add_test(tcase, dynos_move_while_a_plan_is_being_changed);
+    tcase_add_test(tcase, an_open_intent_of_dynos_switched_off_holds_no_plan_for_ever);
     tcase_add_test(tcase, a_limit_on_dynos_leaves_plans_alone);
 }
 
