@@ -1,8 +1,10 @@
 /*
  * core_internal: the core's state, shared by its files and nobody else.
  *
- *   core.c         life, leases, journal, bus events
+ *   core.c         life, bus events
+ *   core_lead.c    leases, journal, keys
  *   core_step.c    what an app needs next, and whose turn it is
+ *   core_begin.c   a write: its intent, the journal's answer, the sending
  *   core_answer.c  what Heroku's answers change
  *   core_tell.c    events, actions, actuals
  *   core_reload.c  moving what is known to another configuration
@@ -233,19 +235,30 @@ bool act_can_ask(const struct act_core *core, const struct act_account *account)
 struct intent act_intent_make(const struct act_core *core, const struct act_ctl *ctl,
                               struct act_now now);
 
+/* core_lead.c */
+/** Tell when a doubtful journal may be relied on again. */
+void act_doubt_step(struct act_core *core, size_t at, struct act_now now);
+
 /* core_step.c */
 struct act_flight *act_flight_new(struct act_core *core, size_t account, struct act_now now);
 void act_flight_free(struct act_core *core, struct act_flight *flight);
 struct act_flight *act_flight_find(struct act_core *core, uint64_t token);
+void act_flight_send(struct act_core *core, const struct act_flight *flight);
 struct act_verdict act_ctl_judge(const struct act_core *core, const struct act_ctl *ctl,
                                  struct act_now now);
 /** The guard that the account, the app or Heroku's answers put before any other; GUARD_NONE. */
 enum guard act_ctl_blocked(const struct act_core *core, const struct act_ctl *ctl,
                            struct act_now now, int64_t *out_until);
+bool act_app_open(const struct act_core *core, const struct act_app *app); /* an intent of it is */
 /** Judge an app again, and do at once what it needs unless others wait. */
 void act_app_step(struct act_core *core, size_t at, struct act_now now);
 /** Requests of the account have ended: serve those who wait for that. */
 void act_backlog_step(struct act_core *core, size_t at, struct act_now now);
+
+/* core_begin.c */
+/** Give the intent of a write that is needed to the journal. */
+void act_flight_begin(struct act_core *core, const struct act_need *need, struct act_flight *flight,
+                      struct act_now now);
 
 /* core_tell.c */
 void act_tell(struct act_core *core, const struct act_ctl *ctl, unsigned *told, unsigned bit,

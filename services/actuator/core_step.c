@@ -48,7 +48,7 @@ struct act_flight *act_flight_find(struct act_core *core, uint64_t token)
     return NULL;
 }
 
-static void flight_send(struct act_core *core, const struct act_flight *flight)
+void act_flight_send(struct act_core *core, const struct act_flight *flight)
 {
     struct act_request request = {
         .kind = flight->kind,
@@ -197,7 +197,7 @@ static bool scale_has_open(const struct act_core *core, const struct act_app *ap
     return false;
 }
 
-static bool app_has_open(const struct act_core *core, const struct act_app *app)
+bool act_app_open(const struct act_core *core, const struct act_app *app)
 {
     return scale_has_open(core, app, ACT_DYNOS) || scale_has_open(core, app, ACT_PLANS);
 }
@@ -225,7 +225,7 @@ static bool ctl_plan(struct act_core *core, struct act_ctl *ctl, struct act_now 
         ctl_guard(ctl, retrying ? GUARD_RETRY : out->guard, retrying ? readable_at : out->until);
         return false;
     }
-    if (app_has_open(core, app) || now.boot_ms < ctl->journal_at ||
+    if (act_app_open(core, app) || now.boot_ms < ctl->journal_at ||
         now.boot_ms < app_settle_at(core, app)) {
         ctl_guard(ctl, GUARD_JOURNAL, 0);
         return false;
@@ -239,8 +239,7 @@ static bool ctl_plan(struct act_core *core, struct act_ctl *ctl, struct act_now 
     return !app->flying;
 }
 
-/* What is switched off is read only to settle what it left open, which holds the rest of the app.
- */
+/* What is switched off is read only to settle what it left open: that holds the whole app. */
 static bool scale_is_watched(const struct act_core *core, const struct act_app *app,
                              enum act_scale scale)
 {
@@ -369,20 +368,6 @@ static struct act_need app_plan(struct act_core *core, size_t at, struct act_now
 
 /* ---- doing ---- */
 
-static void begin_write(struct act_core *core, const struct act_need *need,
-                        struct act_flight *flight, struct act_now now)
-{
-    struct act_ctl *ctl = &core->ctls[need->ctl];
-    flight->kind = need->kind;
-    flight->ctl = need->ctl;
-    flight->target = ctl->target;
-    flight->intent = act_intent_make(core, ctl, now);
-    flight->intent.to = need->want;
-    flight->intent.open = true;
-    core->effects.begin(core->effects.arg, flight->token, flight->account,
-                        core->apps[need->app].config->name, &flight->intent);
-}
-
 /* False when the budget or the number of requests under way says: not now. */
 static bool need_do(struct act_core *core, const struct act_need *need, struct act_now now)
 {
@@ -405,10 +390,10 @@ static bool need_do(struct act_core *core, const struct act_need *need, struct a
         ctl_guard(&core->ctls[need->ctl], GUARD_IN_FLIGHT, 0);
     }
     if (act_is_write(need->kind)) {
-        begin_write(core, need, flight, now);
+        act_flight_begin(core, need, flight, now);
     } else {
         flight->kind = need->kind;
-        flight_send(core, flight);
+        act_flight_send(core, flight);
     }
     return true;
 }
@@ -458,7 +443,7 @@ static void account_step(struct act_core *core, size_t at, struct act_now now)
         if (flight != NULL) {
             flight->kind = ACT_READ_LIMITS;
             flight->number = act_budget_ask(budget, now.boot_ms);
-            flight_send(core, flight);
+            act_flight_send(core, flight);
         }
     }
     bool again = account->bad_until != ACT_NEVER && now.boot_ms >= account->bad_until;
@@ -474,26 +459,7 @@ static void account_step(struct act_core *core, size_t at, struct act_now now)
         flight->counted = true;
         flight->number = act_budget_take(budget, now.boot_ms);
         account->asked = true;
-        flight_send(core, flight);
-    }
-}
-
-/* An intent of before may still be open: its app cannot be read, say. */
-static void doubt_step(struct act_core *core, size_t at, struct act_now now)
-{
-    struct act_account *account = &core->accounts[at];
-    if (!account->doubtful || !account->led || !account->loaded ||
-        now.boot_ms < account->settle_at) {
-        return;
-    }
-    for (size_t i = 0; i < core->apps_count; i++) {
-        if (core->apps[i].config->account == at && app_has_open(core, &core->apps[i])) {
-            return;
-        }
-    }
-    account->doubtful = false;
-    if (core->effects.trusted != NULL) {
-        core->effects.trusted(core->effects.arg, at);
+        act_flight_send(core, flight);
     }
 }
 
@@ -539,90 +505,10 @@ void act_tick(struct act_core *core, struct act_now now)
         core->accounts[i].backlog = false;
         core->accounts[i].crowded = false;
         account_step(core, i, now);
-        doubt_step(core, i, now);
+        act_doubt_step(core, i, now);
     }
     hand_out(core, ACT_NONE, now);
     for (size_t i = 0; i < core->apps_count; i++) {
         app_watch(core, &core->apps[i], now);
-    }
-}
-
-/* ---- the journal's answer, then the write ---- */
-
-/* Why a recorded intent is not acted upon after all; NULL: it is. */
-static const char *begun_refusal(struct act_core *core, const struct act_flight *flight,
-                                 struct act_now now)
-{
-    const struct act_account *account = &core->accounts[flight->account];
-    if (flight->app == ACT_NONE) {
-        return "the app has left the configuration";
-    }
-    if (!act_can_ask(core, account) || account->epoch != flight->intent.epoch) {
-        return "the lease was lost or the program ends";
-    }
-    if (now.boot_ms - flight->at > ACT_BEGIN_MAX_AGE_MS) {
-        return "recording the intent took too long";
-    }
-    const struct act_ctl *ctl = &core->ctls[flight->ctl];
-    struct act_verdict verdict = act_ctl_judge(core, ctl, now);
-    int64_t until;
-    if (act_ctl_blocked(core, ctl, now, &until) != GUARD_NONE || !verdict.write ||
-        verdict.want != flight->intent.to || ctl->running != flight->intent.from) {
-        return "the decision changed meanwhile";
-    }
-    return NULL;
-}
-
-static void begun_give_up(struct act_core *core, struct act_flight *flight, const char *why,
-                          struct act_now now)
-{
-    if (flight->app != ACT_NONE) {
-        struct act_ctl *ctl = &core->ctls[flight->ctl];
-        struct action action = act_action_make(core, ctl, &flight->intent, flight->target, now);
-        action.outcome = ACTION_FAILED;
-        char words[ACT_WORDS_MAX];
-        (void)snprintf(words, sizeof words, "nothing was sent: %s", why);
-        action.words = dyn_str_from(words);
-        act_ctl_settle(core, ctl, now, &flight->intent, &action);
-    }
-}
-
-void act_begun(struct act_core *core, uint64_t token, dyn_err err, struct act_now now)
-{
-    struct act_flight *flight = act_flight_find(core, token);
-    if (flight == NULL) {
-        return;
-    }
-    DYN_ASSERT(act_is_write(flight->kind) && !flight->begun);
-    const char *refusal = err == DYN_OK ? begun_refusal(core, flight, now) : NULL;
-    if (err == DYN_OK && refusal == NULL) {
-        flight->begun = true;
-        flight->at = now.boot_ms;
-        flight_send(core, flight);
-        return;
-    }
-    struct act_budget *budget = act_account_budget(core, flight->account);
-    act_budget_answered(budget, flight->number, false, -1, now.boot_ms);
-    size_t app = flight->app;
-    size_t account = flight->account;
-    if (err == DYN_OK) {
-        begun_give_up(core, flight, refusal, now);
-    } else if (app != ACT_NONE) {
-        core->ctls[flight->ctl].journal_at = now.boot_ms + ACT_JOURNAL_RETRY_MS;
-        if (err == DYN_BUSY) {
-            /* Every intent of a former holder is settled before: it is one of ours whose recording
-             * went unanswered, and nothing was sent for it. */
-            begun_give_up(core, flight, "recording the intent went unanswered", now);
-        }
-    }
-    act_flight_free(core, flight);
-    if (err == DYN_FENCED && core->accounts[account].led) {
-        act_unlead(core, account, now);
-        if (core->effects.fenced != NULL) {
-            core->effects.fenced(core->effects.arg, account);
-        }
-    }
-    if (app != ACT_NONE) {
-        act_app_step(core, app, now);
     }
 }

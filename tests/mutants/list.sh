@@ -130,7 +130,7 @@ mutant 'groups: a key that is missing leaves the account to others' services/act
     unit/test_groups 'if (name->unable) {' 'if (false) {'
 mutant 'groups: what comes back is handed over less often' services/actuator/groups.c \
     unit/test_groups 'keep_ms << doubles' 'keep_ms'
-mutant 'core: a holder that does not know is waited for' services/actuator/core.c \
+mutant 'core: a holder that does not know is waited for' services/actuator/core_lead.c \
     unit/test_actuator_takeover '(own ? 0 : lease->hold_ms)' '0'
 guards=services/actuator/guards.c
 mutant 'guards: raise_only targets let nothing fall' $guards unit/test_actuator_core \
@@ -161,6 +161,8 @@ mutant 'guards: changes an hour' $guards unit/test_actuator_guards \
 
 core=services/actuator/core.c
 step=services/actuator/core_step.c
+begin=services/actuator/core_begin.c
+lead=services/actuator/core_lead.c
 answer=services/actuator/core_answer.c
 mutant 'core: targets out of range are refused' $core unit/test_actuator_core \
     'target->rung < 1 || target->rung > ctl->config->max_resource ||' 'target->rung < 1 ||'
@@ -182,38 +184,38 @@ mutant 'core: one request in flight an app' $step unit/test_actuator_takeover \
     '    app->flying = true;
 ' ''
 mutant 'core: an open intent is settled first' $step unit/test_actuator_errors \
-    'if (app_has_open(core, app) || now.boot_ms < ctl->journal_at ||' 'if (now.boot_ms < ctl->journal_at ||'
+    'if (act_app_open(core, app) || now.boot_ms < ctl->journal_at ||' 'if (now.boot_ms < ctl->journal_at ||'
 mutant 'core: a former holder'"'"'s last request is waited for' $step unit/test_actuator_takeover \
     'now.boot_ms < app_settle_at(core, app) || !app_is_watched(core, app)' '!app_is_watched(core, app)'
-mutant 'core: only what the last epoch left open is over' $core unit/test_actuator_takeover \
+mutant 'core: only what the last epoch left open is over' $lead unit/test_actuator_takeover \
     'held->clean != 0 && intent->epoch == held->clean' 'held->clean != 0'
-mutant 'core: a wait outlasts its lease' $core unit/test_actuator_takeover \
+mutant 'core: a wait outlasts its lease' $lead unit/test_actuator_takeover \
     'settle_at > held->settle_at ? settle_at : held->settle_at' 'settle_at'
-mutant 'core: a doubt outlasts the wait' $step unit/test_actuator_takeover \
+mutant 'core: a doubt outlasts the wait' $lead unit/test_actuator_takeover \
     ' ||
         now.boot_ms < account->settle_at) {
         return;' ') {
         return;'
-mutant 'core: a doubt outlasts what is open' $step unit/test_actuator_takeover \
-    ' && app_has_open(core, &core->apps[i])' ' && false'
-mutant 'core: a successor does not rely on what was doubted' $core unit/test_actuator_takeover \
+mutant 'core: a doubt outlasts what is open' $lead unit/test_actuator_takeover \
+    ' && act_app_open(core, &core->apps[i])' ' && false'
+mutant 'core: a successor does not rely on what was doubted' $lead unit/test_actuator_takeover \
     'ctl->human.confirmed != intent->confirmed' 'false'
 mutant 'core: a journal with a lost tail makes all apps wait' $step unit/test_actuator_takeover \
-    'account->doubtful ? account->led_at + account->settle_ms : ACT_NEVER' 'ACT_NEVER'
-mutant 'core: a journal with a lost tail accuses nobody' $core unit/test_actuator_takeover \
-    'core->accounts[account].doubtful ? -1 : intent->confirmed' 'intent->confirmed'
+    'account->doubtful ? account->settle_at : ACT_NEVER' 'ACT_NEVER'
+mutant 'core: a journal with a lost tail accuses nobody' $lead unit/test_actuator_takeover \
+    'held->doubtful ? -1 : intent->confirmed' 'intent->confirmed'
 mutant 'core: nothing is asked for an account that is not clear' $step unit/test_actuator_takeover \
     '!act_can_ask(core, account) || !account->clear ||' '!act_can_ask(core, account) ||'
 mutant 'core: an intent of an account not clear any more is not sent' $step unit/test_actuator_takeover \
     'if (!account->clear) {
         return GUARD_JOURNAL;' 'if (false) {
         return GUARD_JOURNAL;'
-mutant 'core: the decision is asked again before sending' $step unit/test_actuator_takeover \
+mutant 'core: the decision is asked again before sending' $begin unit/test_actuator_takeover \
     '!verdict.write ||
         verdict.want != flight->intent.to ||' ''
-mutant 'core: nothing is sent under another lease' $step unit/test_actuator_takeover \
+mutant 'core: nothing is sent under another lease' $begin unit/test_actuator_takeover \
     '!act_can_ask(core, account) || account->epoch != flight->intent.epoch' 'false'
-mutant 'core: with a lease, only the journal says what was confirmed' services/actuator/core.c \
+mutant 'core: with a lease, only the journal says what was confirmed' $lead \
     unit/test_actuator_takeover '            core->ctls[j].human.confirmed = -1;
 ' ''
 mutant 'core: a reading of a former lease is not believed' $answer unit/test_actuator_takeover \
