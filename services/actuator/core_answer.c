@@ -691,6 +691,18 @@ static bool is_of_this_lease(const struct act_core *core, const struct act_fligh
     return account->loaded && flight->at >= account->led_at;
 }
 
+/* Of a request that was sent with a key of before. That such a key is refused says nothing of the
+ * one that took its place: then it comes to no more than an answer that did not come. */
+static struct act_answer old_key_answer(const struct act_flight *flight,
+                                        const struct act_answer *answer)
+{
+    struct act_answer told = *answer;
+    if (told.class == ACT_ACCOUNT_BAD) {
+        told.class = act_is_write(flight->kind) ? ACT_NOT_SENT : ACT_UNCERTAIN;
+    }
+    return told;
+}
+
 void act_answer(struct act_core *core, uint64_t token, const struct act_answer *answer,
                 struct act_now now)
 {
@@ -702,9 +714,14 @@ void act_answer(struct act_core *core, uint64_t token, const struct act_answer *
     DYN_ASSERT(!act_is_write(flight.kind) || flight.begun);
     act_flight_free(core, found);
     answer_budget(core, &flight, answer, now);
+    bool old_key = flight.key != core->accounts[flight.account].key;
+    struct act_answer told = old_key ? old_key_answer(&flight, answer) : *answer;
+    answer = &told;
     switch (flight.kind) {
     case ACT_READ_ACCOUNT:
-        answer_account(core, flight.account, answer, now);
+        if (!old_key) {
+            answer_account(core, flight.account, answer, now);
+        }
         break;
     case ACT_READ_LIMITS:
         if (answer->class == ACT_ACCOUNT_BAD) {

@@ -142,6 +142,7 @@ struct act_account {
     uint64_t clean;    /* what was opened under that epoch has ended already; 0: none */
     bool doubtful;     /* the journal may have lost something; until effects.trusted */
     bool key_missing;
+    unsigned key; /* which one it is: another number, perhaps another key */
     uint64_t epoch;
     enum act_identity identity_state;
     char identity[ACT_IDENTITY_MAX];
@@ -170,6 +171,7 @@ struct act_flight {
     enum act_request_kind kind;
     bool begun;   /* ACT_WRITE: the intent is recorded and the request is sent */
     bool counted; /* the budget knows `number` as under way */
+    unsigned key; /* of the account, when it was sent */
     size_t account;
     size_t app; /* ACT_NONE: none, or gone with a reload */
     size_t ctl;
@@ -243,7 +245,7 @@ void act_doubt_step(struct act_core *core, size_t at, struct act_now now);
 struct act_flight *act_flight_new(struct act_core *core, size_t account, struct act_now now);
 void act_flight_free(struct act_core *core, struct act_flight *flight);
 struct act_flight *act_flight_find(struct act_core *core, uint64_t token);
-void act_flight_send(struct act_core *core, const struct act_flight *flight);
+void act_flight_send(struct act_core *core, struct act_flight *flight);
 struct act_verdict act_ctl_judge(const struct act_core *core, const struct act_ctl *ctl,
                                  struct act_now now);
 /** The guard that the account, the app or Heroku's answers put before any other; GUARD_NONE. */

@@ -146,7 +146,14 @@ void act_key(struct act_core *core, size_t account, bool present, const char *wh
     (void)now;
     struct act_account *held = &core->accounts[account];
     held->key_missing = !present;
+    held->key++;
     held->identity_state = IDENTITY_UNKNOWN;
+    held->checking =
+        false; /* it is asked whose the new one is, and what the old one met says nothing */
+    held->asked = false;
+    for (size_t i = 0; i < core->apps_count; i++) {
+        core->apps[i].suspect = core->apps[i].suspect && core->apps[i].config->account != account;
+    }
     held->bad_until = ACT_NEVER;
     held->retry_at = ACT_NEVER;
     dyn_str_copy(held->words, sizeof held->words, dyn_str_from(present ? "" : why));

@@ -48,8 +48,9 @@ struct act_flight *act_flight_find(struct act_core *core, uint64_t token)
     return NULL;
 }
 
-void act_flight_send(struct act_core *core, const struct act_flight *flight)
+void act_flight_send(struct act_core *core, struct act_flight *flight)
 {
+    flight->key = core->accounts[flight->account].key;
     struct act_request request = {
         .kind = flight->kind,
         .token = flight->token,

@@ -230,6 +230,10 @@ mutant 'core: an account that leaves takes its requests along' services/actuator
             act_budget_answered(act_account_budget(old'
 mutant 'core: what is switched off settles what it left open' $step unit/test_actuator_plans \
     ' || ctl->open) && act_ctl_scale' ') && act_ctl_scale'
+mutant 'core: whose a key was says nothing of another' $answer unit/test_actuator_reload \
+    'if (!old_key) {' 'if (true) {'
+mutant 'core: a refusal is of the key that it met' $answer unit/test_actuator_reload \
+    'old_key ? old_key_answer(&flight, answer) : *answer' '*answer'
 mutant 'budget: a floor is left to people' services/actuator/budget.c unit/test_budget \
     'return budget->left > budget_floor(budget, purpose);' 'return budget->left > 0;'
 mutant 'budget: what is under way is counted' services/actuator/budget.c unit/test_budget \

@@ -146,21 +146,22 @@ START_TEST(answers_after_a_reload_find_their_app)
 }
 END_TEST
 
-/* Until a request of that kind is under way, which is left unanswered. */
+/* Until requests of that kind are under way, which alone are left unanswered; the first of them. */
 static struct act_request pass_until(enum act_request_kind kind)
 {
     m.hold_answers = true;
-    for (int i = 0; i < 1000; i++) {
+    for (int ticks = 0; m.sent_count == 0; ticks++) {
+        ck_assert_int_lt(ticks, 1000);
         m.now.boot_ms += ACT_TICK_MS;
         act_tick(m.core, m.now);
-        while (m.sent_count > 0 && m.sent[m.sent_count - 1].kind != kind) {
-            model_answer(&m, m.sent[--m.sent_count]);
-        }
-        if (m.sent_count > 0) {
-            break;
+        for (int i = 0; i < m.sent_count; i++) {
+            struct act_request request = m.sent[i];
+            if (request.kind != kind) {
+                m.sent[i--] = m.sent[--m.sent_count];
+                model_answer(&m, request);
+            }
         }
     }
-    ck_assert_int_gt(m.sent_count, 0);
     return m.sent[0];
 }
 
@@ -192,6 +193,62 @@ START_TEST(an_account_that_leaves_takes_its_requests_out_of_a_shared_budget)
 }
 END_TEST
 
+/* A core that tells whose its keys are, and a key that becomes another one while it is asked for.
+ */
+static struct act_request key_asked_for(void)
+{
+    act_core_free(m.core);
+    m.tells = true;
+    model_start(&m);
+    model_lead(&m);
+    act_clear(m.core, 0, true, m.now);
+    model_settle(&m);
+    act_key(m.core, 0, true, NULL, m.now);
+    struct act_request asked = pass_until(ACT_READ_ACCOUNT);
+    act_key(m.core, 0, true, NULL, m.now);
+    m.sent_count--;
+    return asked;
+}
+
+START_TEST(whose_the_key_of_before_was_says_nothing_of_the_new_one)
+{
+    struct act_request asked = key_asked_for();
+    model_answer(&m, asked);
+    m.identity[0] = "another";
+    m.hold_answers = false;
+    model_pass(&m, 1000);
+    ck_assert_str_eq(m.told, "another");
+}
+END_TEST
+
+START_TEST(a_refusal_of_the_key_of_before_says_nothing_of_the_new_one)
+{
+    struct act_request asked = key_asked_for();
+    model_fail_next(&m, ACT_READ_ACCOUNT, ACT_ACCOUNT_BAD, 401, 1);
+    model_answer(&m, asked);
+    m.hold_answers = false;
+    model_pass(&m, 1000);
+    ck_assert_int_ne(model_guard(&m, 0), GUARD_ACCOUNT);
+    ck_assert_ptr_null(strstr(m.events, "heroku_account"));
+}
+END_TEST
+
+START_TEST(a_reading_refused_with_the_key_of_before_blocks_nothing)
+{
+    model_lead(&m);
+    m.now.boot_ms += ACT_READ_PERIOD_MS;
+    struct act_request reading = pass_until(ACT_READ_FORMATION);
+    act_key(m.core, 0, true, NULL, m.now);
+    m.sent_count--;
+    model_fail_next(&m, ACT_READ_FORMATION, ACT_ACCOUNT_BAD, 401, 1);
+    model_answer(&m, reading);
+    m.hold_answers = false;
+    (void)model_want(&m, 0, 9, false);
+    model_pass(&m, 5000);
+    ck_assert_int_eq(m.quantity[0], 9);
+}
+END_TEST
+
 /* Whatever is scaled. */
 static void add_all(TCase *tcase)
 {
@@ -206,6 +263,9 @@ static void add_dynos(TCase *tcase)
     tcase_add_loop_test(tcase, a_key_of_another_account_leaves_the_shared_budget, 0, 2);
     tcase_add_loop_test(tcase, an_account_that_leaves_takes_its_requests_out_of_a_shared_budget, 0,
                         2);
+    tcase_add_test(tcase, whose_the_key_of_before_was_says_nothing_of_the_new_one);
+    tcase_add_test(tcase, a_refusal_of_the_key_of_before_says_nothing_of_the_new_one);
+    tcase_add_test(tcase, a_reading_refused_with_the_key_of_before_blocks_nothing);
     tcase_add_test(tcase, the_greatest_relative_shortage_goes_first);
 }
 
