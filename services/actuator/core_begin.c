@@ -25,6 +25,9 @@ static const char *begun_refusal(struct act_core *core, const struct act_flight 
     if (!act_can_ask(core, account) || account->epoch != flight->intent.epoch) {
         return "the lease was lost or the program ends";
     }
+    if (account->identity_state == IDENTITY_UNKNOWN) {
+        return "whose the key is is asked anew";
+    }
     if (now.boot_ms - flight->at > ACT_BEGIN_MAX_AGE_MS) {
         return "recording the intent took too long";
     }

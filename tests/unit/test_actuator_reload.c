@@ -249,6 +249,29 @@ START_TEST(a_reading_refused_with_the_key_of_before_blocks_nothing)
 }
 END_TEST
 
+START_TEST(nothing_is_written_with_a_key_that_nobody_was_asked_about)
+{
+    model_lead(&m);
+    m.hold_answers = true;
+    (void)model_want(&m, 0, 9, false);
+    for (int i = 0; m.begun_count == 0 && i < 100; i++) {
+        model_pass(&m, ACT_TICK_MS);
+        while (m.sent_count > 0) {
+            model_answer(&m, m.sent[--m.sent_count]);
+        }
+    }
+    act_key(m.core, 0, true, NULL, m.now); /* a reload: it may be another account's */
+    act_begun(m.core, m.begun[--m.begun_count], DYN_OK, m.now);
+    for (int i = 0; i < m.sent_count; i++) {
+        ck_assert(!act_is_write(m.sent[i].kind));
+    }
+    ck_assert_int_eq(m.ends, 1);
+    m.hold_answers = false;
+    model_pass(&m, 5000);
+    ck_assert_int_eq(m.quantity[0], 9);
+}
+END_TEST
+
 /* Whatever is scaled. */
 static void add_all(TCase *tcase)
 {
@@ -266,6 +289,7 @@ static void add_dynos(TCase *tcase)
     tcase_add_test(tcase, whose_the_key_of_before_was_says_nothing_of_the_new_one);
     tcase_add_test(tcase, a_refusal_of_the_key_of_before_says_nothing_of_the_new_one);
     tcase_add_test(tcase, a_reading_refused_with_the_key_of_before_blocks_nothing);
+    tcase_add_test(tcase, nothing_is_written_with_a_key_that_nobody_was_asked_about);
     tcase_add_test(tcase, the_greatest_relative_shortage_goes_first);
 }
 
