@@ -123,6 +123,21 @@ static void move_apps(struct act_core *next, const struct act_core *old)
     }
 }
 
+/* A pause is of a name, whatever account that belongs to now. */
+static void move_pauses(struct act_core *next, const struct act_core *old)
+{
+    next->pause_until_wall = old->pause_until_wall;
+    for (size_t i = 0; i < old->ctls_count; i++) {
+        const struct act_ctl *from = &old->ctls[i];
+        size_t at = act_find_ctl(next, from->config->id);
+        if (at != ACT_NONE) {
+            struct act_ctl *to = &next->ctls[at];
+            to->pause_until_wall = from->pause_until_wall;
+            next->apps[to->app].pause_until_wall = old->apps[from->app].pause_until_wall;
+        }
+    }
+}
+
 static void move_flight(const struct act_core *next, const struct act_core *old,
                         struct act_flight *flight)
 {
@@ -162,11 +177,11 @@ dyn_err act_core_reload(struct act_core *core, const struct config *next_config,
     }
     next->token = core->token;
     next->draining = core->draining;
-    next->pause_until_wall = core->pause_until_wall;
     memcpy(next->partitions, core->partitions, sizeof next->partitions);
     end_flights(next, core, now);
     move_accounts(next, core);
     move_apps(next, core);
+    move_pauses(next, core);
     move_flights(next, core);
     struct act_core old = *core;
     *core = *next;

@@ -236,6 +236,9 @@ mutant 'core: a refusal is of the key that it met' $answer unit/test_actuator_re
     'old_key ? old_key_answer(&flight, answer) : *answer' '*answer'
 mutant 'core: nothing leaves with a key that was not asked about' $begin unit/test_actuator_reload \
     'account->identity_state == IDENTITY_UNKNOWN' 'false'
+mutant 'core: a pause is of a name' services/actuator/core_reload.c unit/test_actuator_reload \
+    '    move_pauses(next, core);
+' ''
 mutant 'budget: a floor is left to people' services/actuator/budget.c unit/test_budget \
     'return budget->left > budget_floor(budget, purpose);' 'return budget->left > 0;'
 mutant 'budget: what is under way is counted' services/actuator/budget.c unit/test_budget \

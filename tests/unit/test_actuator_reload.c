@@ -272,6 +272,29 @@ START_TEST(nothing_is_written_with_a_key_that_nobody_was_asked_about)
 }
 END_TEST
 
+START_TEST(a_pause_outlives_a_move_to_another_account)
+{
+    struct command pause = {.verb = COMMAND_PAUSE, .app = DYN_STR("alpha"), .until_ms = INT64_MAX};
+    model_teardown();
+    model_init(&m, 2, 2);
+    model_lead(&m);
+    if (_i == 1) {
+        pause.controller = DYN_STR("web");
+    }
+    act_command(m.core, &pause, m.now);
+    struct config next = m.config;
+    struct config_app apps[] = {m.apps[0], m.apps[1]};
+    apps[0].account = 1;
+    next.apps = apps;
+    ck_assert_int_eq(act_core_reload(m.core, &next, m.now), DYN_OK);
+    model_pass(&m, 1000);
+    (void)model_want(&m, 0, 9, false);
+    model_pass(&m, 1000);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_PAUSED);
+    ck_assert_int_eq(m.quantity[0], 4);
+}
+END_TEST
+
 /* Whatever is scaled. */
 static void add_all(TCase *tcase)
 {
@@ -290,6 +313,7 @@ static void add_dynos(TCase *tcase)
     tcase_add_test(tcase, a_refusal_of_the_key_of_before_says_nothing_of_the_new_one);
     tcase_add_test(tcase, a_reading_refused_with_the_key_of_before_blocks_nothing);
     tcase_add_test(tcase, nothing_is_written_with_a_key_that_nobody_was_asked_about);
+    tcase_add_loop_test(tcase, a_pause_outlives_a_move_to_another_account, 0, 2);
     tcase_add_test(tcase, the_greatest_relative_shortage_goes_first);
 }
 
