@@ -360,6 +360,12 @@ static void on_command(void *arg, const struct command *command)
     act_command(actuator->core, command, now_take());
 }
 
+static void on_commanded(void *arg)
+{
+    struct actuator *actuator = arg;
+    act_commands(actuator->core, true, now_take());
+}
+
 static void on_malformed(void *arg)
 {
     struct actuator *actuator = arg;
@@ -508,6 +514,7 @@ static struct follow *follow_make(struct actuator *actuator, struct dyn_error *e
         .history = on_history,
         .mark = on_mark,
         .command = on_command,
+        .commanded = on_commanded,
         .malformed = on_malformed,
         .trouble = on_trouble,
         .arg = actuator,
@@ -570,6 +577,7 @@ static dyn_err actuator_start(struct service *service, struct dyn_error *error)
         return DYN_CONFIG;
     }
     keys_check(actuator, true);
+    act_commands(actuator->core, false, now_take());
     actuator->kill_at_ms = INT64_MAX;
     kill_timer_set(INT64_MAX);
     dyn_timer_start(actuator->ticker, ACT_TICK_MS, ACT_TICK_MS);
@@ -605,6 +613,7 @@ static void actuator_reload(struct service *service, struct config *next)
     }
     actuator->config = next;
     keys_check(actuator, true);
+    act_commands(actuator->core, false, now_take());
     follow_again(actuator->follow);
 }
 

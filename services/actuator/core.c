@@ -243,7 +243,8 @@ struct act_reading *act_ctl_reading(struct act_core *core, const struct act_ctl 
 
 bool act_can_ask(const struct act_core *core, const struct act_account *account)
 {
-    return !core->draining && account->led && account->loaded && !account->key_missing;
+    return !core->draining && !core->deaf && account->led && account->loaded &&
+           !account->key_missing;
 }
 
 static int64_t to_wall(int64_t boot, struct act_now now)
@@ -314,6 +315,15 @@ void act_command(struct act_core *core, const struct command *command, struct ac
         } else if (dyn_str_is(command->app, app->config->name)) {
             app_command(core, app, command->controller, until);
         }
+    }
+}
+
+void act_commands(struct act_core *core, bool told, struct act_now now)
+{
+    bool begins = core->deaf && told;
+    core->deaf = !told;
+    if (begins) {
+        act_tick(core, now);
     }
 }
 

@@ -223,6 +223,9 @@ void act_mark(struct act_core *core, uint32_t partition, const struct mark *mark
 /** Redis has another history than before (a failover, a flush): leaders begin with any epoch, and
  *  nothing falls before they have given targets and marks. */
 void act_history(struct act_core *core);
+/** Whether the commands given so far have been told; before the first call they have. Nothing is
+ * asked of Heroku while they have not. */
+void act_commands(struct act_core *core, bool told, struct act_now now);
 /** Pause and resume; other verbs are not the actuator's and are ignored. */
 void act_command(struct act_core *core, const struct command *command, struct act_now now);
 

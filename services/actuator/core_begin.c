@@ -23,7 +23,7 @@ static const char *begun_refusal(struct act_core *core, const struct act_flight 
         return "the app has left the configuration";
     }
     if (!act_can_ask(core, account) || account->epoch != flight->intent.epoch) {
-        return "the lease was lost or the program ends";
+        return "the lease was lost, the program ends, or pauses are read anew";
     }
     if (account->identity_state == IDENTITY_UNKNOWN) {
         return "whose the key is is asked anew";

@@ -202,6 +202,7 @@ struct act_core {
     uint64_t random;
     uint64_t token;
     bool draining;
+    bool deaf; /* a pause given before may not be known yet */
     int64_t pause_until_wall;
     struct act_account *accounts;
     struct act_budget *budgets; /* one a configured account */

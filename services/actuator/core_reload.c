@@ -177,6 +177,7 @@ dyn_err act_core_reload(struct act_core *core, const struct config *next_config,
     }
     next->token = core->token;
     next->draining = core->draining;
+    next->deaf = core->deaf;
     memcpy(next->partitions, core->partitions, sizeof next->partitions);
     end_flights(next, core, now);
     move_accounts(next, core);

@@ -23,6 +23,7 @@ struct follow {
     struct dyn_timer *retry;
     struct part parts[DYN_PARTITIONS_MAX];
     size_t commands;
+    unsigned unheard; /* rounds until all commands given so far were told; 0: they were */
     char replid[REPLID_MAX];
     bool reading;
     bool caught_up;
@@ -82,6 +83,12 @@ static void on_round(void *arg, bool behind)
 {
     struct follow *follow = arg;
     follow->caught_up = !behind; /* the marks of a reader that is behind are old */
+    if (follow->unheard > 1) {
+        follow->unheard--;
+    } else if (follow->unheard == 1 && !behind) {
+        follow->unheard = 0;
+        follow->options.commanded(follow->options.arg);
+    }
 }
 
 /* ---- the newest targets ---- */
@@ -164,12 +171,28 @@ static void seed_part(struct part *part)
     dyn_buf_fini(&newest);
 }
 
-void follow_again(struct follow *follow)
+static void seed_again(struct follow *follow)
 {
     for (uint32_t p = 0; p < follow->options.partitions; p++) {
         follow->parts[p].seeded = false;
     }
     on_retry(follow);
+}
+
+/* From the beginning: the round that is under way may have asked for what comes next. */
+static void commands_follow(struct follow *follow, unsigned rounds)
+{
+    char key[PREFIX_MAX + 16];
+    (void)snprintf(key, sizeof key, "%s:commands", follow->prefix);
+    follow->commands = bus_reader_follow(follow->reader, key, (struct entry_id){0, 0});
+    follow->unheard = rounds;
+}
+
+void follow_again(struct follow *follow)
+{
+    bus_reader_forget(follow->reader, follow->commands);
+    commands_follow(follow, 2);
+    seed_again(follow);
 }
 
 /* ---- life ---- */
@@ -185,7 +208,7 @@ static void history_is_new(struct follow *follow)
             part->stream = SIZE_MAX;
         }
     }
-    follow_again(follow);
+    seed_again(follow);
 }
 
 static void on_ready(void *arg, struct dyn_str replid, bool rewound)
@@ -249,9 +272,7 @@ struct follow *follow_new(struct dyn_loop *loop, const struct follow_options *op
         follow_free(follow);
         return NULL;
     }
-    char key[512];
-    (void)snprintf(key, sizeof key, "%s:commands", options->prefix);
-    follow->commands = bus_reader_follow(follow->reader, key, (struct entry_id){0, 0});
+    commands_follow(follow, 1);
     return follow;
 }
 
@@ -269,7 +290,7 @@ void follow_free(struct follow *follow)
 void follow_open(struct follow *follow, struct bus *bus)
 {
     follow->bus = bus;
-    follow_again(follow);
+    seed_again(follow);
 }
 
 void follow_close(struct follow *follow)

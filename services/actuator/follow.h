@@ -28,6 +28,8 @@ struct follow_options {
     void (*history)(void *arg);
     void (*mark)(void *arg, uint32_t partition, const struct mark *mark);
     void (*command)(void *arg, const struct command *command);
+    /** All commands given so far were told: once after follow_new() and after follow_again(). */
+    void (*commanded)(void *arg);
     void (*malformed)(void *arg);                /* an entry that is none of ours */
     void (*trouble)(void *arg, const char *why); /* of the server's */
     void *arg;
@@ -41,7 +43,8 @@ void follow_free(struct follow *follow);
 /** The command connection stands, or is lost. */
 void follow_open(struct follow *follow, struct bus *bus);
 void follow_close(struct follow *follow);
-/** Read the newest targets again: another configuration may want what it refused before. */
+/** Read the newest targets and all commands again: another configuration may want what it refused
+ *  before, and know an app that was paused before. */
 void follow_again(struct follow *follow);
 /** Every partition's newest targets were read, and what came since. */
 bool follow_is_live(const struct follow *follow);

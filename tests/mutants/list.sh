@@ -239,6 +239,7 @@ mutant 'core: nothing leaves with a key that was not asked about' $begin unit/te
 mutant 'core: a pause is of a name' services/actuator/core_reload.c unit/test_actuator_reload \
     '    move_pauses(next, core);
 ' ''
+mutant 'core: what is paused is known first' $core unit/test_actuator_guards ' && !core->deaf' ''
 mutant 'budget: a floor is left to people' services/actuator/budget.c unit/test_budget \
     'return budget->left > budget_floor(budget, purpose);' 'return budget->left > 0;'
 mutant 'budget: what is under way is counted' services/actuator/budget.c unit/test_budget \

@@ -199,6 +199,24 @@ START_TEST(a_pause_holds_until_it_is_taken_back)
 }
 END_TEST
 
+START_TEST(nothing_moves_before_it_is_known_what_is_paused)
+{
+    struct command pause = {.verb = COMMAND_PAUSE, .app = DYN_STR("alpha"), .until_ms = INT64_MAX};
+    act_commands(m.core, false, m.now);
+    model_lead(&m);
+    (void)model_want(&m, 0, 9, false);
+    model_pass(&m, 5000);
+    ck_assert_int_eq(m.reads, 0);
+    if (_i == 1) {
+        act_command(m.core, &pause, m.now);
+    }
+    act_commands(m.core, true, m.now);
+    model_settle(&m);
+    model_pass(&m, 1000);
+    ck_assert_int_eq(m.quantity[0], _i == 1 ? 4 : 9);
+}
+END_TEST
+
 START_TEST(a_pause_of_something_else_holds_nothing)
 {
     struct command pause = {
@@ -293,6 +311,7 @@ static void add_all(TCase *tcase)
     tcase_add_test(tcase, changes_an_hour_are_bounded);
     tcase_add_test(tcase, maintenance_is_left_alone_until_it_ends);
     tcase_add_test(tcase, a_pause_holds_until_it_is_taken_back);
+    tcase_add_loop_test(tcase, nothing_moves_before_it_is_known_what_is_paused, 0, 2);
     tcase_add_test(tcase, a_pause_of_something_else_holds_nothing);
     tcase_add_test(tcase, lowered_by_hand_moves_nothing_for_manual_hold);
     tcase_add_test(tcase, a_write_that_heroku_did_not_keep_is_tried_again);
