@@ -262,7 +262,7 @@ static void on_answered(void *arg, uint64_t token, const struct act_answer *answ
 static bool on_may_write(void *arg, uint64_t token)
 {
     const struct actuator *actuator = arg;
-    size_t account = act_write_account(actuator->core, token);
+    size_t account = act_write_account(actuator->core, token, now_take());
     return account != SIZE_MAX && accounts_may_write(actuator->accounts, account);
 }
 

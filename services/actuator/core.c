@@ -436,14 +436,26 @@ size_t act_writing(const struct act_core *core, size_t account)
     return count;
 }
 
-size_t act_write_account(const struct act_core *core, uint64_t token)
+/* A fall that would not be decided any more, or whose app has left the configuration. */
+static bool flight_is_overtaken(const struct act_core *core, const struct act_flight *flight,
+                                struct act_now now)
+{
+    const struct intent *intent = &flight->intent;
+    if (flight->app == ACT_NONE || intent->to > intent->from) {
+        return flight->app == ACT_NONE;
+    }
+    struct act_verdict verdict = act_ctl_judge(core, &core->ctls[flight->ctl], now);
+    return !verdict.write || verdict.want > intent->to;
+}
+
+size_t act_write_account(const struct act_core *core, uint64_t token, struct act_now now)
 {
     for (size_t i = 0; i < core->flights_count; i++) {
         const struct act_flight *flight = &core->flights[i];
         if (flight->token == token && act_is_write(flight->kind)) {
             const struct act_account *account = &core->accounts[flight->account];
             bool ours = account->led && account->clear && account->epoch == flight->intent.epoch;
-            return ours ? flight->account : ACT_NONE;
+            return ours && !flight_is_overtaken(core, flight, now) ? flight->account : ACT_NONE;
         }
     }
     return ACT_NONE;

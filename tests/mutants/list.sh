@@ -240,6 +240,8 @@ mutant 'core: a pause is of a name' services/actuator/core_reload.c unit/test_ac
     '    move_pauses(next, core);
 ' ''
 mutant 'core: what is paused is known first' $core unit/test_actuator_guards ' && !core->deaf' ''
+mutant 'core: a fall is decided once more before it leaves' $core unit/test_actuator_takeover \
+    'ours && !flight_is_overtaken(core, flight, now)' 'ours'
 mutant 'budget: a floor is left to people' services/actuator/budget.c unit/test_budget \
     'return budget->left > budget_floor(budget, purpose);' 'return budget->left > 0;'
 mutant 'budget: what is under way is counted' services/actuator/budget.c unit/test_budget \

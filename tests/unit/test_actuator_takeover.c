@@ -324,9 +324,9 @@ START_TEST(an_intent_that_is_overtaken_sends_nothing)
         break;
     case MEANWHILE_NOT_CLEAR:
         ck_assert_uint_eq(act_writing(m.core, 0), 1);
-        ck_assert_uint_eq(act_write_account(m.core, m.begun[0]), 0);
+        ck_assert_uint_eq(act_write_account(m.core, m.begun[0], m.now), 0);
         act_clear(m.core, 0, false, m.now);
-        ck_assert_uint_eq(act_write_account(m.core, m.begun[0]), SIZE_MAX);
+        ck_assert_uint_eq(act_write_account(m.core, m.begun[0], m.now), SIZE_MAX);
         break;
     case MEANWHILE_COUNT:
         break;
@@ -338,6 +338,34 @@ START_TEST(an_intent_that_is_overtaken_sends_nothing)
     }
     ck_assert_int_eq(m.last_outcome, ACTION_FAILED);
     ck_assert_int_eq(m.ends, 1);
+}
+END_TEST
+
+START_TEST(a_fall_that_is_overtaken_on_its_way_does_not_leave)
+{
+    struct command pause = {.verb = COMMAND_PAUSE, .app = DYN_STR("alpha"), .until_ms = INT64_MAX};
+    m.quantity[0] = 8;
+    model_lead(&m);
+    model_mark(&m);
+    m.hold_answers = true;
+    (void)model_want(&m, 0, 6, false);
+    struct act_request request = m.sent[--m.sent_count]; /* maintenance */
+    model_answer(&m, request);
+    act_begun(m.core, m.begun[--m.begun_count], DYN_OK, m.now);
+    ck_assert_int_eq(m.sent_count, 1);
+    ck_assert_int_eq(m.sent[0].kind, ACT_WRITE);
+    m.now.boot_ms += 3000; /* it connects */
+    ck_assert_uint_eq(act_write_account(m.core, m.sent[0].token, m.now), 0);
+    (void)model_want(&m, 0, 5, false);
+    ck_assert_uint_eq(act_write_account(m.core, m.sent[0].token, m.now), 0);
+    if (_i == 0) {
+        (void)model_want(&m, 0, 20, false);
+    } else if (_i == 1) {
+        (void)model_want(&m, 0, 6, true);
+    } else {
+        act_command(m.core, &pause, m.now);
+    }
+    ck_assert_uint_eq(act_write_account(m.core, m.sent[0].token, m.now), SIZE_MAX);
 }
 END_TEST
 
@@ -493,6 +521,7 @@ static void add_all(TCase *tcase)
 static void add_dynos(TCase *tcase)
 {
     tcase_add_test(tcase, an_entry_of_another_accounts_journal_is_ignored);
+    tcase_add_loop_test(tcase, a_fall_that_is_overtaken_on_its_way_does_not_leave, 0, 3);
     tcase_add_loop_test(tcase, only_what_the_last_epoch_left_open_is_settled_at_once, 0, 2);
     tcase_add_test(tcase, a_wait_outlasts_a_lease_that_is_lost_and_taken_again);
     tcase_add_test(tcase, a_doubt_is_over_when_the_journal_says_no_more_than_is_known);
