@@ -100,8 +100,9 @@ static const struct guard_entry guards[GUARD_COUNT] = {
     [GUARD_LIMIT] = {"limit",
                      "Heroku's limit on dynos lies below the target. Ask Heroku for more, or "
                      "lower the app's other process types."},
-    [GUARD_REFUSED] = {"refused",
-                       "Heroku refused this very quantity; another target will be tried."},
+    [GUARD_REFUSED] =
+        {"refused",
+         "Heroku refused this very quantity; it is tried again later, another one at once."},
     [GUARD_RETRY] = {"retry", "Heroku failed to answer; it is tried again in a moment."},
     [GUARD_IN_FLIGHT] = {"in_flight", "A request to Heroku is under way."},
     [GUARD_JOURNAL] = {"journal", "What was begun before must be settled first, or Redis cannot "

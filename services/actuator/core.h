@@ -41,10 +41,10 @@
 #define ACT_BLOCKED_MS 600000     /* 401, 402, 403, 404: tried again that much later */
 #define ACT_UNMET_MS 180000       /* then an event */
 #define ACT_AT_MAX_MS 300000      /* then an event */
-#define ACT_LIMIT_MS 3600000      /* a limit that Heroku told is believed for that long */
-#define ACT_FLIGHTS_MAX 16        /* requests under way for one account */
-#define ACT_HAND_OUT_MS 20        /* who waits for a free request is served that often at most */
-#define ACT_TICK_MS 250           /* how often act_tick() wants to be called */
+#define ACT_LIMIT_MS 3600000 /* a limit or a refusal that Heroku told is believed for that long */
+#define ACT_FLIGHTS_MAX 16   /* requests under way for one account */
+#define ACT_HAND_OUT_MS 20   /* who waits for a free request is served that often at most */
+#define ACT_TICK_MS 250      /* how often act_tick() wants to be called */
 
 struct act_core;
 

@@ -555,7 +555,7 @@ static void write_limited(struct act_core *core, struct act_ctl *ctl,
     act_tell(core, ctl, &ctl->told, TOLD_LIMIT, true, "heroku_limit", text);
     if (act_ctl_judge(core, ctl, now).want == flight->intent.to) {
         ctl->refused = flight->intent.to; /* the limit does not explain it */
-        ctl->refused_until = INT64_MAX;
+        ctl->refused_until = now.boot_ms + ACT_LIMIT_MS;
     }
 }
 
@@ -568,7 +568,7 @@ static void write_refused(struct act_core *core, struct act_ctl *ctl, int32_t qu
     char text[ACT_WORDS_MAX + CONFIG_RUNG_TEXT + 96];
     bool plan = act_ctl_scale(ctl) == ACT_PLANS;
     ctl->refused = quantity;
-    ctl->refused_until = plan ? now.boot_ms + ACT_BLOCKED_MS : INT64_MAX;
+    ctl->refused_until = now.boot_ms + (plan ? ACT_BLOCKED_MS : ACT_LIMIT_MS);
     act_ctl_reading(core, ctl)->stale |= plan;
     ctl_words(ctl, answer->words);
     (void)snprintf(text, sizeof text, "Heroku refuses %s%s (%d): %s",

@@ -76,7 +76,7 @@ struct act_ctl {
     int32_t intent_target;
     int32_t intent_status; /* what the failed answer said */
 
-    int32_t refused; /* a quantity that Heroku refused; until the target changes */
+    int32_t refused; /* a quantity that Heroku refused; 0: none, or the target has changed */
     int64_t refused_until;
     bool conflicted;
     unsigned attempts;

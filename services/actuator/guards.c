@@ -19,8 +19,7 @@ static struct act_verdict allow(const struct act_facts *facts, int32_t want)
         return hold(facts, GUARD_CHANGES, facts->changes_free_at);
     }
     if (facts->refused > 0 && want == facts->refused && facts->now < facts->refused_until) {
-        return hold(facts, GUARD_REFUSED,
-                    facts->refused_until < INT64_MAX ? facts->refused_until : 0);
+        return hold(facts, GUARD_REFUSED, facts->refused_until);
     }
     if (policy->mode == CONFIG_MODE_SHADOW) {
         return (struct act_verdict){.want = want, .guard = GUARD_SHADOW};

@@ -28,7 +28,7 @@ struct act_facts {
     int64_t manual_until;
     int32_t ceiling; /* what Heroku's limit leaves for this process type; INT32_MAX: none known */
     int32_t refused; /* a quantity that Heroku refused for this target; 0: none */
-    int64_t refused_until; /* INT64_MAX: until the target changes */
+    int64_t refused_until; /* then it is tried again */
     bool provisioning;     /* of plans: a change of the add-on is under way */
 };
 

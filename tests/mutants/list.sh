@@ -242,6 +242,8 @@ mutant 'core: a pause is of a name' services/actuator/core_reload.c unit/test_ac
 mutant 'core: what is paused is known first' $core unit/test_actuator_guards ' && !core->deaf' ''
 mutant 'core: a fall is decided once more before it leaves' $core unit/test_actuator_takeover \
     'ours && !flight_is_overtaken(core, flight, now)' 'ours'
+mutant 'core: a refusal is tried again some time' $answer unit/test_actuator_errors \
+    'plan ? ACT_BLOCKED_MS : ACT_LIMIT_MS' 'plan ? ACT_BLOCKED_MS : INT64_MAX / 2'
 mutant 'budget: a floor is left to people' services/actuator/budget.c unit/test_budget \
     'return budget->left > budget_floor(budget, purpose);' 'return budget->left > 0;'
 mutant 'budget: what is under way is counted' services/actuator/budget.c unit/test_budget \

@@ -207,6 +207,20 @@ START_TEST(another_refusal_is_remembered_until_the_target_changes)
 }
 END_TEST
 
+START_TEST(a_refusal_is_tried_again_in_an_hour)
+{
+    model_lead(&m);
+    model_fail_next(&m, ACT_WRITE, _i == 0 ? ACT_REFUSED : ACT_LIMIT, 422, 1);
+    m.fault[ACT_WRITE].limit = _i == 0 ? -1 : 100; /* it does not explain the refusal */
+    (void)model_want(&m, 0, 9, false);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_REFUSED);
+    model_pass(&m, ACT_LIMIT_MS - 1000);
+    ck_assert_int_eq(m.writes, 1);
+    model_pass(&m, 2000);
+    ck_assert_int_eq(m.quantity[0], 9);
+}
+END_TEST
+
 START_TEST(a_conflict_reads_again_and_tries_once_more)
 {
     model_lead(&m);
@@ -356,6 +370,7 @@ static void add_dynos(TCase *tcase)
 {
     tcase_add_test(tcase, a_limit_is_applied_less_the_other_process_types);
     tcase_add_test(tcase, a_limit_below_what_runs_lowers_nothing);
+    tcase_add_loop_test(tcase, a_refusal_is_tried_again_in_an_hour, 0, 2);
     tcase_add_test(tcase, another_refusal_is_remembered_until_the_target_changes);
     tcase_add_test(tcase, a_limit_is_shared_with_the_apps_other_controllers);
     tcase_add_test(tcase, a_change_taken_otherwise_than_asked_for_is_not_hammered);
