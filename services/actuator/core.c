@@ -207,10 +207,15 @@ static void changes_turn(struct act_ctl *ctl, int64_t now)
     }
 }
 
-void act_changes_add(struct act_ctl *ctl, int64_t now)
+void act_changes_add(struct act_ctl *ctl, int64_t at, int64_t now)
 {
+    DYN_ASSERT(at <= now);
+    if (now - at >= (ACT_CHANGE_SLOTS - 1) * ACT_CHANGE_SLOT_MS) {
+        return; /* over an hour old */
+    }
     changes_turn(ctl, now);
-    uint16_t *slot = &ctl->changes[ctl->changes_slot % ACT_CHANGE_SLOTS];
+    int64_t number = slot_of(at > 0 ? at : 0); /* the machine may have started since */
+    uint16_t *slot = &ctl->changes[number % ACT_CHANGE_SLOTS];
     if (*slot < UINT16_MAX) {
         (*slot)++;
     }

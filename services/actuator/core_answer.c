@@ -200,7 +200,7 @@ static void ctl_changed(struct act_ctl *ctl, const struct intent *intent, struct
     } else {
         ctl->last_down = now.boot_ms;
     }
-    act_changes_add(ctl, now.boot_ms);
+    act_changes_add(ctl, now.boot_ms, now.boot_ms);
 }
 
 /* An intent whose answer never came: the reading says what became of it. */

@@ -229,7 +229,8 @@ uint64_t act_random(struct act_core *core);
 struct act_budget *act_account_budget(struct act_core *core, size_t account);
 /** Full jitter: anywhere between nothing and the doubled wait. */
 int64_t act_backoff(struct act_core *core, unsigned attempts);
-void act_changes_add(struct act_ctl *ctl, int64_t now);
+/** Count a change that was done at `at`. */
+void act_changes_add(struct act_ctl *ctl, int64_t at, int64_t now);
 int32_t act_changes_count(const struct act_ctl *ctl, int64_t now);
 /** What runs must be read again before anything. */
 void act_app_stale(struct act_app *app);

@@ -87,6 +87,11 @@ void act_journal_entry(struct act_core *core, size_t account, const struct inten
     struct act_ctl *ctl = &core->ctls[at];
     ctl->last_up = past_to_boot(intent->last_up_ms, now);
     ctl->last_down = past_to_boot(intent->last_down_ms, now);
+    /* Of the changes that others did, the journal has two. */
+    if (act_changes_count(ctl, now.boot_ms) == 0) {
+        act_changes_add(ctl, ctl->last_up, now.boot_ms);
+        act_changes_add(ctl, ctl->last_down, now.boot_ms);
+    }
     act_human_init(&ctl->human);
     ctl->human.confirmed = held->doubtful ? -1 : intent->confirmed;
     if (intent->manual_floor >= 0 && intent->manual_until_ms > now.wall_ms) {

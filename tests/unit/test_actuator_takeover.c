@@ -496,6 +496,26 @@ START_TEST(a_journal_without_a_doubt_is_not_noted_anew)
 }
 END_TEST
 
+/* Also when the machine was started since. */
+START_TEST(a_successor_counts_the_last_changes_of_those_before_it)
+{
+    struct intent intent = noted;
+    m.controllers[0].max_changes_per_hour = 2;
+    m.controllers[0].scale_down_cooldown_ms = 0;
+    m.quantity[0] = 9;
+    intent.last_up_ms = WALL - 600000;
+    intent.last_down_ms = WALL - 1200000;
+    m.now.boot_ms = _i == 0 ? 100000000 : 100000;
+    lead_with(NULL, &intent);
+    (void)model_want(&m, 0, 11, false);
+    model_pass(&m, 2000);
+    ck_assert_int_eq(m.quantity[0], 9);
+    ck_assert_int_eq(model_guard(&m, 0), GUARD_CHANGES);
+    model_pass(&m, 3900000);
+    ck_assert_int_eq(m.quantity[0], 11);
+}
+END_TEST
+
 /* Whatever is scaled. */
 static void add_all(TCase *tcase)
 {
@@ -526,6 +546,7 @@ static void add_dynos(TCase *tcase)
     tcase_add_test(tcase, a_wait_outlasts_a_lease_that_is_lost_and_taken_again);
     tcase_add_test(tcase, a_doubt_is_over_when_the_journal_says_no_more_than_is_known);
     tcase_add_test(tcase, a_doubt_lasts_as_long_as_something_of_before_is_open);
+    tcase_add_loop_test(tcase, a_successor_counts_the_last_changes_of_those_before_it, 0, 2);
     tcase_add_test(tcase, a_journal_without_a_doubt_is_not_noted_anew);
 }
 
