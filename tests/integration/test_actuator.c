@@ -26,7 +26,7 @@ static void start_actuator(void)
     actuator = support_actuator_start(file, redis, "act-1");
 }
 
-static void configure(const char *mode, int max)
+static void configure_app(const char *app, const char *mode, int max)
 {
     support_file_write(file,
                        "version: 2\n"
@@ -34,7 +34,7 @@ static void configure(const char *mode, int max)
                        "redis: {partitions: 1, lease: " SUPPORT_LEASE "}\n"
                        "accounts: {main: {heroku_api_key: \"${DYN_TEST_KEY}\"}}\n"
                        "apps:\n"
-                       "  shop:\n"
+                       "  %s:\n"
                        "    account: main\n"
                        "    scaler: {interval: 1}\n"
                        "    controller_plugins:\n"
@@ -44,7 +44,18 @@ static void configure(const char *mode, int max)
                        "        max_resource: %d\n"
                        "        input_plugins:\n"
                        "          - {name: wave, type: sine}\n",
-                       heroku.port, mode, max);
+                       heroku.port, app, mode, max);
+}
+
+static void configure(const char *mode, int max)
+{
+    configure_app("shop", mode, max);
+}
+
+static void reload(void)
+{
+    program_signal(actuator, SIGHUP);
+    program_await(actuator, "event=config_reloaded");
 }
 
 static void setup(void)
@@ -162,8 +173,7 @@ END_TEST
 START_TEST(shadow_writes_nothing_and_a_reload_makes_it_live)
 {
     configure("shadow", 50);
-    program_signal(actuator, SIGHUP);
-    program_await(actuator, "event=config_reloaded");
+    reload();
     say_target(9, true);
     program_await(actuator, "outcome=shadow");
     ck_assert_int_eq(writes(), 0);
@@ -314,29 +324,43 @@ START_TEST(redis_away_stops_writing_and_back_it_goes_on)
 }
 END_TEST
 
+static void say_command(enum command_verb verb)
+{
+    struct command command = {.verb = verb, .app = DYN_STR("shop"), .until_ms = INT64_MAX};
+    struct dyn_buf out;
+    dyn_buf_init(&out, DYN_ENTRY_MAX);
+    message_write_command(&out, &command);
+    const char *add[] = {"XADD", "dyn:commands", "*", "m", dyn_buf_text(&out)};
+    size_t lengths[] = {4, 12, 1, 1, out.len};
+    support_redis_call_bytes(redis, 5, add, lengths);
+    dyn_buf_fini(&out);
+}
+
+static void a_second(void)
+{
+    for (int i = 0; i < 50; i++) {
+        support_nap();
+    }
+}
+
+/* `_i` 1: the app is new to an actuator that has read the pause already. */
 START_TEST(a_pause_holds_and_a_resume_lets_go)
 {
-    struct command command = {.verb = COMMAND_PAUSE, .app = DYN_STR("shop"), .until_ms = INT64_MAX};
-    struct dyn_buf out;
-    for (int i = 0; i < 2; i++) {
-        dyn_buf_init(&out, DYN_ENTRY_MAX);
-        message_write_command(&out, &command);
-        const char *add[] = {"XADD", "dyn:commands", "*", "m", dyn_buf_text(&out)};
-        size_t lengths[] = {4, 12, 1, 1, out.len};
-        support_redis_call_bytes(redis, 5, add, lengths);
-        dyn_buf_fini(&out);
-        for (int j = 0; j < 50; j++) {
-            support_nap();
-        }
-        if (i == 0) {
-            say_target(9, true);
-            for (int j = 0; j < 50; j++) {
-                support_nap();
-            }
-            ck_assert_int_eq(writes(), 0);
-            command.verb = COMMAND_RESUME;
-        }
+    if (_i == 1) {
+        configure_app("other", "live", 50);
+        reload();
     }
+    say_command(COMMAND_PAUSE);
+    a_second();
+    if (_i == 1) {
+        configure("live", 50);
+        reload();
+    }
+    say_target(9, true);
+    a_second();
+    a_second();
+    ck_assert_int_eq(writes(), 0);
+    say_command(COMMAND_RESUME);
     await_web(9, 10);
 }
 END_TEST
@@ -369,7 +393,7 @@ int main(void)
     tcase_add_test(tcase, a_missing_key_is_told_and_asks_nothing);
     tcase_add_test(tcase, killed_between_intent_and_answer_it_is_settled_by_a_reading);
     tcase_add_test(tcase, redis_away_stops_writing_and_back_it_goes_on);
-    tcase_add_test(tcase, a_pause_holds_and_a_resume_lets_go);
+    tcase_add_loop_test(tcase, a_pause_holds_and_a_resume_lets_go, 0, 2);
     tcase_add_test(tcase, hostile_entries_are_counted_and_harmless);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);

@@ -2,6 +2,7 @@
  * or a server has its consequences. HTTP is away. */
 #include "tests/sim/sim.h"
 
+#include "actuator/actuator.h"
 #include "actuator/kill_timer.h"
 #include "collector/collector.h"
 #include "common/clock.h"
@@ -54,6 +55,7 @@ void http_cancel(struct http_transfer *transfer)
 
 #define KEY_VALUES "dyn:{0}:values"
 #define KEY_LEASE "dyn:{0}:lease"
+#define KEY_ACCOUNT "dyn:{act}:main:lease"
 #define FLEET_MAX 16
 
 static char config_path[64];
@@ -405,6 +407,58 @@ START_TEST(a_restarted_server_has_lost_what_it_was_told_to_lose)
 }
 END_TEST
 
+/* Whoever takes the lease next need not do again what follows from a loss of the server's. */
+static bool is_acted(struct sim_server *server, const char *lease)
+{
+    return dyn_str_is(sim_hash_get(server, lease, "replid"), sim_server_replid(server));
+}
+
+START_TEST(a_restart_is_acted_on_by_who_loses_the_account_once_more)
+{
+    struct sim_server *server = begin(16, 0);
+    struct sim_process *actuator = start(&actuator_ops, "act-1");
+    sim_run(SIM_MINUTE);
+    ck_assert(is_acted(server, KEY_ACCOUNT));
+    sim_server_stop(server);
+    sim_server_start(server, SIM_S);
+    sim_run(SIM_MINUTE + 3 * SIM_S);
+    ck_assert(!is_acted(server, KEY_ACCOUNT));
+    sim_link_reset(actuator);
+    sim_run(SIM_MINUTE + 10 * SIM_S);
+    ck_assert(!is_acted(server, KEY_ACCOUNT)); /* held anew, and it still waits */
+    ck_assert_uint_gt(sim_hash_get(server, KEY_ACCOUNT, "owner").len, 0);
+    sim_run(2 * SIM_MINUTE);
+    ck_assert(is_acted(server, KEY_ACCOUNT));
+    sim_end();
+}
+END_TEST
+
+START_TEST(a_failover_is_acted_on_by_who_leads_and_not_by_a_taking_that_no_replica_has)
+{
+    teardown();
+    config_write(REDIS_DIRECT ", replicas: 1", 1);
+    struct sim_server *first = begin(17, 1);
+    struct sim_process *leader = start(&estimator_ops, "est-1");
+    sim_run(SIM_MINUTE);
+    ck_assert(is_acted(first, KEY_LEASE));
+    sim_replication_set(false, 0);
+    sim_process_kill(leader);
+    sim_server_stop(first);
+    sim_failover();
+    struct sim_server *second = sim_server_primary();
+    (void)start(&estimator_ops, "est-2");
+    sim_run(sim_now() + 25 * SIM_S);
+    ck_assert(!is_acted(second, KEY_LEASE));
+    ck_assert(dyn_str_starts(sim_hash_get(second, KEY_LEASE, "owner"), "est-2"));
+    sim_server_start(first, 0);
+    sim_server_demote(first);
+    sim_replication_set(true, SIM_MS);
+    sim_run(sim_now() + 20 * SIM_S);
+    ck_assert(is_acted(second, KEY_LEASE));
+    sim_end();
+}
+END_TEST
+
 START_TEST(a_replica_keeps_what_it_has_until_its_link_is_whole)
 {
     struct sim_server *first = begin(15, 1);
@@ -455,6 +509,9 @@ int main(void)
     tcase_add_test(tests, sentinels_lead_to_whom_they_name);
     tcase_add_test(tests, a_cut_link_ends_the_lead_and_a_whole_one_is_used_again);
     tcase_add_test(tests, a_restarted_server_has_lost_what_it_was_told_to_lose);
+    tcase_add_test(tests, a_restart_is_acted_on_by_who_loses_the_account_once_more);
+    tcase_add_test(tests,
+                   a_failover_is_acted_on_by_who_leads_and_not_by_a_taking_that_no_replica_has);
     tcase_add_test(tests, a_replica_keeps_what_it_has_until_its_link_is_whole);
     tcase_add_test(tests, twenty_minutes_take_a_fraction_of_a_second);
     suite_add_tcase(suite, tests);
