@@ -246,6 +246,10 @@ mutant 'core: a refusal is tried again some time' $answer unit/test_actuator_err
     'plan ? ACT_BLOCKED_MS : ACT_LIMIT_MS' 'plan ? ACT_BLOCKED_MS : INT64_MAX / 2'
 mutant 'core: a successor counts the changes before it' $lead unit/test_actuator_takeover \
     'act_changes_add(ctl, ctl->last_up, now.boot_ms);' ''
+mutant 'follow: a reload reads all commands again' services/actuator/follow.c \
+    integration/test_actuator \
+    '    bus_reader_forget(follow->reader, follow->commands);
+    commands_follow(follow, 2);' '    follow->unheard = 2;'
 mutant 'budget: a floor is left to people' services/actuator/budget.c unit/test_budget \
     'return budget->left > budget_floor(budget, purpose);' 'return budget->left > 0;'
 mutant 'budget: what is under way is counted' services/actuator/budget.c unit/test_budget \
