@@ -283,11 +283,12 @@ static void on_taken(void *arg, size_t account, const struct lease_grant *grant)
     /* Given up, or ours before. What an earlier epoch left open was of somebody whose lease stood
      * still once. */
     bool clean = !grant->stood_still && !grant->other_server;
-    struct act_former former = {.settle_ms =
-                                    act_settle_ms(&config->redis.lease, grant->stood_still || clean,
-                                                  grant->own_again || grant->first),
-                                .clean = clean ? grant->before : 0,
-                                .doubtful = grant->other_server};
+    bool own = grant->own_again || grant->first;
+    struct act_former former = {
+        .settle_ms = act_settle_ms(&config->redis.lease, grant->stood_still || clean, own),
+        .clean = clean ? grant->before : 0,
+        .doubtful = grant->other_server,
+    };
     dyn_log(DYN_LOG_INFO, "lease_taken", "account=%s epoch=%" PRIu64 " stood_still=%d new_redis=%d",
             config->accounts[account].name, grant->epoch, grant->stood_still, grant->other_server);
     kill_timer_move(actuator);

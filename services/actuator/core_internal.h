@@ -6,6 +6,7 @@
  *   core_step.c    what an app needs next, and whose turn it is
  *   core_begin.c   a write: its intent, the journal's answer, the sending
  *   core_answer.c  what Heroku's answers change
+ *   core_account.c ... of those that are about the account: whose key it is, which share a budget
  *   core_tell.c    events, actions, actuals
  *   core_reload.c  moving what is known to another configuration
  */
@@ -263,6 +264,11 @@ void act_backlog_step(struct act_core *core, size_t at, struct act_now now);
 /** Give the intent of a write that is needed to the journal. */
 void act_flight_begin(struct act_core *core, const struct act_need *need, struct act_flight *flight,
                       struct act_now now);
+
+/* core_account.c */
+/** To GET /account. */
+void act_answer_account(struct act_core *core, size_t at, const struct act_answer *answer,
+                        struct act_now now);
 
 /* core_tell.c */
 void act_tell(struct act_core *core, const struct act_ctl *ctl, unsigned *told, unsigned bit,

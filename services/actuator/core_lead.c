@@ -153,8 +153,8 @@ void act_key(struct act_core *core, size_t account, bool present, const char *wh
     held->key_missing = !present;
     held->key++;
     held->identity_state = IDENTITY_UNKNOWN;
-    held->checking =
-        false; /* it is asked whose the new one is, and what the old one met says nothing */
+    /* It is asked whose the new one is; what the old one met says nothing. */
+    held->checking = false;
     held->asked = false;
     for (size_t i = 0; i < core->apps_count; i++) {
         core->apps[i].suspect = core->apps[i].suspect && core->apps[i].config->account != account;
