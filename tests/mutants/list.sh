@@ -273,7 +273,7 @@ mutant 'plans: a change under way is blamed on nobody' $answer unit/test_actuato
     '    act_human_unfinished(&ctl->human, now.boot_ms);
 ' ''
 mutant 'plans: a refused one is tried again some time' $answer unit/test_actuator_plans \
-    'plan ? now.boot_ms + ACT_BLOCKED_MS : INT64_MAX' 'INT64_MAX'
+    'plan ? ACT_BLOCKED_MS : ACT_LIMIT_MS' 'ACT_LIMIT_MS'
 mutant 'plans: one that is not in the table changes nothing' $answer unit/test_actuator_plans \
     'plan_rung_of(config->plans, found->plan) == 0' 'false'
 mutant 'plans: add-ons that cannot be read hold no dynos' $step unit/test_actuator_plans \
