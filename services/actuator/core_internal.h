@@ -25,6 +25,7 @@
 #define ACT_RETRY_BASE_MS 1000
 #define ACT_RETRY_MAX_MS 60000
 #define ACT_JOURNAL_RETRY_MS 2000
+#define ACT_NOTES_MAX 256 /* of doubts, a tick: of what an account has there may be thousands */
 #define ACT_SETTLE_MARGIN_MS 1000 /* beyond the end of a former holder's last request */
 #define ACT_ADDON_ID_MAX 64
 #define ACT_NONE SIZE_MAX
@@ -71,6 +72,7 @@ struct act_ctl {
     uint16_t changes[ACT_CHANGE_SLOTS];
     int64_t changes_slot; /* number of the newest slot */
 
+    bool doubted;         /* the journal still has a confirmed quantity that is not believed */
     bool open;            /* an intent is in the journal whose outcome is not known */
     struct intent intent; /* that one */
     int64_t settle_at;    /* its last possible request has ended by then */
@@ -254,7 +256,6 @@ struct act_verdict act_ctl_judge(const struct act_core *core, const struct act_c
 /** The guard that the account, the app or Heroku's answers put before any other; GUARD_NONE. */
 enum guard act_ctl_blocked(const struct act_core *core, const struct act_ctl *ctl,
                            struct act_now now, int64_t *out_until);
-bool act_app_open(const struct act_core *core, const struct act_app *app); /* an intent of it is */
 /** Judge an app again, and do at once what it needs unless others wait. */
 void act_app_step(struct act_core *core, size_t at, struct act_now now);
 /** Requests of the account have ended: serve those who wait for that. */

@@ -34,6 +34,7 @@ void act_lead(struct act_core *core, size_t account, uint64_t epoch,
         act_app_stale(app);
         for (size_t j = app->first; j < app->first + app->count; j++) {
             core->ctls[j].open = false;
+            core->ctls[j].doubted = false;
             core->ctls[j].human.confirmed = -1;
         }
     }
@@ -94,6 +95,7 @@ void act_journal_entry(struct act_core *core, size_t account, const struct inten
     }
     act_human_init(&ctl->human);
     ctl->human.confirmed = held->doubtful ? -1 : intent->confirmed;
+    ctl->doubted = ctl->human.confirmed != intent->confirmed;
     if (intent->manual_floor >= 0 && intent->manual_until_ms > now.wall_ms) {
         int64_t rest = intent->manual_until_ms - now.wall_ms;
         rest = rest < ctl->config->manual_hold_ms ? rest : ctl->config->manual_hold_ms;
@@ -107,8 +109,6 @@ void act_journal_entry(struct act_core *core, size_t account, const struct inten
         ctl->intent_status = 0;
         ctl->settle_at = intent_settle_at(held, intent);
         act_human_doubt(&ctl->human, intent->from, intent->to, ctl->settle_at + HUMAN_LATE_MS);
-    } else if (ctl->human.confirmed != intent->confirmed) {
-        act_ctl_note(core, ctl, now); /* nor shall a successor rely on it */
     }
 }
 
@@ -123,18 +123,35 @@ void act_journal_loaded(struct act_core *core, size_t account, struct act_now no
     act_tick(core, now);
 }
 
-/* An intent of before may still be open: its app cannot be read, say. */
+/* Nor shall a successor believe it. What is open is written when it is settled, which may take
+ * long: its app cannot be read, say. True: nothing of either is left. */
+static bool doubts_note(struct act_core *core, size_t account, struct act_now now)
+{
+    size_t notes = 0;
+    bool open = false;
+    for (size_t i = 0; i < core->ctls_count && notes < ACT_NOTES_MAX; i++) {
+        struct act_ctl *ctl = &core->ctls[i];
+        if (core->apps[ctl->app].config->account != account) {
+            continue;
+        }
+        open = open || ctl->open;
+        if (ctl->doubted && !ctl->open) {
+            act_ctl_note(core, ctl, now);
+            notes++;
+        }
+    }
+    return !open && notes < ACT_NOTES_MAX;
+}
+
 void act_doubt_step(struct act_core *core, size_t at, struct act_now now)
 {
     struct act_account *account = &core->accounts[at];
-    if (!account->doubtful || !account->led || !account->loaded ||
-        now.boot_ms < account->settle_at) {
+    if (!account->doubtful || !account->led || !account->loaded) {
         return;
     }
-    for (size_t i = 0; i < core->apps_count; i++) {
-        if (core->apps[i].config->account == at && act_app_open(core, &core->apps[i])) {
-            return;
-        }
+    bool noted = doubts_note(core, at, now);
+    if (!noted || now.boot_ms < account->settle_at) {
+        return;
     }
     account->doubtful = false;
     if (core->effects.trusted != NULL) {

@@ -198,7 +198,7 @@ static bool scale_has_open(const struct act_core *core, const struct act_app *ap
     return false;
 }
 
-bool act_app_open(const struct act_core *core, const struct act_app *app)
+static bool app_has_open(const struct act_core *core, const struct act_app *app)
 {
     return scale_has_open(core, app, ACT_DYNOS) || scale_has_open(core, app, ACT_PLANS);
 }
@@ -226,7 +226,7 @@ static bool ctl_plan(struct act_core *core, struct act_ctl *ctl, struct act_now 
         ctl_guard(ctl, retrying ? GUARD_RETRY : out->guard, retrying ? readable_at : out->until);
         return false;
     }
-    if (act_app_open(core, app) || now.boot_ms < ctl->journal_at ||
+    if (app_has_open(core, app) || now.boot_ms < ctl->journal_at ||
         now.boot_ms < app_settle_at(core, app)) {
         ctl_guard(ctl, GUARD_JOURNAL, 0);
         return false;

@@ -272,6 +272,7 @@ void act_ctl_note(struct act_core *core, struct act_ctl *ctl, struct act_now now
     if (!core->accounts[app->config->account].led || ctl->open) {
         return;
     }
+    ctl->doubted = false;
     struct intent intent = act_intent_make(core, ctl, now);
     core->effects.end(core->effects.arg, app->config->account, app->config->name, &intent, NULL);
 }
@@ -284,6 +285,7 @@ void act_ctl_settle(struct act_core *core, struct act_ctl *ctl, struct act_now n
     if (!core->accounts[app->config->account].led) {
         return; /* whoever leads now finds it open and settles it */
     }
+    ctl->doubted = false;
     struct intent settled = act_intent_make(core, ctl, now);
     settled.from = intent->from;
     settled.to = intent->to;

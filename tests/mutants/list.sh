@@ -184,7 +184,7 @@ mutant 'core: one request in flight an app' $step unit/test_actuator_takeover \
     '    app->flying = true;
 ' ''
 mutant 'core: an open intent is settled first' $step unit/test_actuator_errors \
-    'if (act_app_open(core, app) || now.boot_ms < ctl->journal_at ||' 'if (now.boot_ms < ctl->journal_at ||'
+    'if (app_has_open(core, app) || now.boot_ms < ctl->journal_at ||' 'if (now.boot_ms < ctl->journal_at ||'
 mutant 'core: a former holder'"'"'s last request is waited for' $step unit/test_actuator_takeover \
     'now.boot_ms < app_settle_at(core, app) || !app_is_watched(core, app)' '!app_is_watched(core, app)'
 mutant 'core: only what the last epoch left open is over' $lead unit/test_actuator_takeover \
@@ -192,14 +192,11 @@ mutant 'core: only what the last epoch left open is over' $lead unit/test_actuat
 mutant 'core: a wait outlasts its lease' $lead unit/test_actuator_takeover \
     'settle_at > held->settle_at ? settle_at : held->settle_at' 'settle_at'
 mutant 'core: a doubt outlasts the wait' $lead unit/test_actuator_takeover \
-    ' ||
-        now.boot_ms < account->settle_at) {
-        return;' ') {
-        return;'
+    '!noted || now.boot_ms < account->settle_at' '!noted'
 mutant 'core: a doubt outlasts what is open' $lead unit/test_actuator_takeover \
-    ' && act_app_open(core, &core->apps[i])' ' && false'
+    'return !open && notes < ACT_NOTES_MAX;' 'return notes < ACT_NOTES_MAX;'
 mutant 'core: a successor does not rely on what was doubted' $lead unit/test_actuator_takeover \
-    'ctl->human.confirmed != intent->confirmed' 'false'
+    'ctl->doubted = ctl->human.confirmed != intent->confirmed;' ''
 mutant 'core: a journal with a lost tail makes all apps wait' $step unit/test_actuator_takeover \
     'account->doubtful ? account->settle_at : ACT_NEVER' 'ACT_NEVER'
 mutant 'core: a journal with a lost tail accuses nobody' $lead unit/test_actuator_takeover \
