@@ -46,14 +46,14 @@ local function trim(stream, minid_ms, maxlen)
     end
 end
 
--- keys: lease. args: owner, seen epoch, seen beat. -> [epoch, cursor ms, cursor seq, replid whose
--- losses were acted on last]
+-- keys: lease. args: owner, seen epoch, seen beat, highest epoch that the taker knows. -> [epoch,
+-- cursor ms, cursor seq, replid whose losses were acted on last]
 local function acquire(keys, args)
     local lease = keys[1]
     local owner, seen_epoch, seen_beat = args[1], args[2], args[3]
-    if #keys ~= 1 or #args ~= 3 or owner == '' or not is_number(seen_epoch)
-        or not is_number(seen_beat) then
-        return wrong('dyn_acquire lease owner seen_epoch seen_beat')
+    if #keys ~= 1 or #args ~= 4 or owner == '' or not is_number(seen_epoch)
+        or not is_number(seen_beat) or not is_number(args[4]) then
+        return wrong('dyn_acquire lease owner seen_epoch seen_beat known_epoch')
     end
     local held = redis.call('HMGET', lease, 'epoch', 'beat', 'cursor_ms', 'cursor_seq', 'replid')
     local epoch, beat = held[1] or '0', held[2] or '0'
@@ -62,7 +62,8 @@ local function acquire(keys, args)
     end
     local now = redis.call('TIME')
     local now_ms = tonumber(now[1]) * 1000 + math.floor(tonumber(now[2]) / 1000)
-    local next_epoch = string.format('%.0f', math.max(tonumber(epoch) + 1, now_ms))
+    local known = math.max(tonumber(epoch), tonumber(args[4]))
+    local next_epoch = string.format('%.0f', math.max(known + 1, now_ms))
     redis.call('HSET', lease, 'owner', owner, 'epoch', next_epoch, 'call', '0')
     redis.call('HINCRBY', lease, 'beat', 1)
     return {next_epoch, held[3] or '0', held[4] or '0', held[5] or ''}

@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -20,6 +21,7 @@ struct kept { /* a lease, and what the shell knows of it */
     enum lease_wish wish; /* what its owner asked for; the core hears of LEASE_UNWANTED later */
     char owner[DYN_NAME_MAX + 64];
     char epoch[LEASE_EPOCH_TEXT]; /* while held */
+    uint64_t epoch_known;         /* the highest that was ever seen of it, or held */
     uint64_t generation;          /* answers of another one are of before */
 };
 
@@ -135,6 +137,12 @@ static void unkept_tell(struct leases *leases, dyn_err err)
     }
 }
 
+/* Redis may lose a taking, and would give its epoch a second time where its clock is behind. */
+static void epoch_note(struct kept *kept, uint64_t epoch)
+{
+    kept->epoch_known = epoch > kept->epoch_known ? epoch : kept->epoch_known;
+}
+
 /* ---- looking ---- */
 
 static void looked(void *arg, dyn_err err, const struct bus_reply *reply)
@@ -153,6 +161,7 @@ static void looked(void *arg, dyn_err err, const struct bus_reply *reply)
     struct dyn_str owner = bus_reply_str(bus_reply_at(reply, 0));
     dyn_str_copy(kept->owner, sizeof kept->owner, owner);
     kept->known = kept->known || bus_reply_str(bus_reply_at(reply, 1)).len > 0;
+    epoch_note(kept, bus_reply_u64(bus_reply_at(reply, 1)));
     lease_seen(&kept->core, dyn_str_from(leases->owner), owner,
                bus_reply_str(bus_reply_at(reply, 1)), bus_reply_str(bus_reply_at(reply, 2)),
                now_ms);
@@ -197,6 +206,9 @@ static void taken(void *arg, dyn_err err, const struct bus_reply *reply)
     refusal_tell(kept, err, reply);
     unkept_tell(leases, err);
     struct lease_grant grant = grant_make(kept);
+    if ((err == DYN_OK || err == DYN_UNKEPT) && bus_reply_count(reply) > 0) {
+        epoch_note(kept, bus_reply_u64(bus_reply_at(reply, 0)));
+    }
     struct dyn_str epoch = err == DYN_OK ? bus_reply_str(bus_reply_at(reply, 0)) : DYN_STR("");
     bool usable = epoch.len > 0 && dyn_str_u64(epoch, &grant.epoch) == DYN_OK;
     enum lease_answer answer = err == DYN_OK && !usable ? LEASE_UNSURE : answer_of(err);
@@ -224,14 +236,17 @@ static void taken(void *arg, dyn_err err, const struct bus_reply *reply)
 static void take(struct leases *leases, size_t index)
 {
     struct kept *kept = leases->kept[index];
+    char known[LEASE_EPOCH_TEXT];
+    (void)snprintf(known, sizeof known, "%" PRIu64, kept->epoch_known);
     struct dyn_str argv[] = {DYN_STR("FCALL"),
                              DYN_STR("dyn_acquire"),
                              DYN_STR("1"),
                              dyn_str_from(kept->key),
                              dyn_str_from(leases->owner),
                              dyn_str_from(kept->core.seen_epoch),
-                             dyn_str_from(kept->core.seen_beat)};
-    if (!ask(leases, index, argv, 7, true, taken)) {
+                             dyn_str_from(kept->core.seen_beat),
+                             dyn_str_from(known)};
+    if (!ask(leases, index, argv, 8, true, taken)) {
         (void)lease_taken(&kept->core, LEASE_UNSURE, dyn_clock_boot_ms());
     }
 }

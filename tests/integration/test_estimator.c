@@ -283,7 +283,7 @@ START_TEST(another_leader_fences_this_one_off)
         epoch[strcspn(epoch, "\n")] = 0;
         beat[strcspn(beat, "\n")] = 0;
         answer = support_redis_call(redis, "FCALL", "dyn_acquire", "1", "dyn:{0}:lease", "other",
-                                    epoch, beat, NULL);
+                                    epoch, beat, "0", NULL);
     }
     program_await(estimator, "event=lease_lost");
     ck_assert_int_eq(program_http(estimator, "/readyz"), 503);

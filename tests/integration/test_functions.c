@@ -27,7 +27,8 @@ static void teardown(void)
 }
 
 #define CALL(...) support_redis_call(redis, __VA_ARGS__, NULL)
-#define ACQUIRE(owner, epoch, beat) CALL("FCALL", "dyn_acquire", "1", LEASE, owner, epoch, beat)
+#define ACQUIRE(owner, epoch, beat) \
+    CALL("FCALL", "dyn_acquire", "1", LEASE, owner, epoch, beat, "0")
 
 static void starts(const char *answer, const char *prefix)
 {
@@ -59,6 +60,16 @@ START_TEST(an_absent_lease_is_acquired_as_zero_and_zero)
     ck_assert_str_eq(answer + 13, "\n0\n0\n");
     ck_assert_str_eq(CALL("HGET", LEASE, "owner"), "a");
     ck_assert_str_eq(CALL("HGET", LEASE, "beat"), "1");
+}
+END_TEST
+
+START_TEST(an_epoch_lies_above_the_old_one_and_all_that_the_taker_knows)
+{
+    starts(CALL("FCALL", "dyn_acquire", "1", LEASE, "a", "0", "0", "9000000000000"),
+           "9000000000001\n");
+    starts(ACQUIRE("a", "9000000000001", "1"), "9000000000002\n");
+    starts(CALL("FCALL", "dyn_acquire", "1", LEASE, "a", "9000000000002", "2", "5"),
+           "9000000000003\n");
 }
 END_TEST
 
@@ -389,6 +400,7 @@ int main(void)
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, an_absent_lease_is_acquired_as_zero_and_zero);
+    tcase_add_test(tests, an_epoch_lies_above_the_old_one_and_all_that_the_taker_knows);
     tcase_add_test(tests, a_lease_that_moved_is_not_acquired);
     tcase_add_test(tests, an_epoch_grows_though_the_clock_does_not);
     tcase_add_test(tests, a_release_keeps_epoch_and_cursor);

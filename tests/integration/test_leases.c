@@ -383,6 +383,21 @@ START_TEST(another_server_is_told_until_somebody_has_acted_on_it)
 }
 END_TEST
 
+/* As after a crash that lost the taking, while the clock of Redis is behind what it was. */
+START_TEST(an_epoch_that_redis_lost_is_not_used_again)
+{
+    (void)support_redis_call(redis, "HSET", lease_keys[0], "epoch", "9000000000000", "beat", "7",
+                             NULL);
+    struct node *first = node_start(0);
+    AWAIT(held_count(first) == LEASES);
+    ck_assert_uint_eq(first->grant[0].epoch, 9000000000001);
+    (void)support_redis_call(redis, "HSET", lease_keys[0], "epoch", "9000000000000", "beat", "7",
+                             NULL);
+    AWAIT(first->grant[0].epoch != 9000000000001);
+    ck_assert_uint_eq(first->grant[0].epoch, 9000000000002);
+}
+END_TEST
+
 START_TEST(a_lease_with_a_deadline_is_dropped_before_it_when_redis_says_nothing)
 {
     hold_ms = WAIT_MS * 7 / 8;
@@ -533,6 +548,7 @@ int main(void)
     tcase_add_test(tcase, a_reconnect_loses_all_and_takes_the_own_again_without_a_wait);
     tcase_add_test(tcase, another_server_behind_the_address_is_told_with_the_grant);
     tcase_add_test(tcase, another_server_is_told_until_somebody_has_acted_on_it);
+    tcase_add_test(tcase, an_epoch_that_redis_lost_is_not_used_again);
     tcase_add_test(tcase, a_lease_with_a_deadline_is_dropped_before_it_when_redis_says_nothing);
     tcase_add_test(tcase, members_find_each_other_and_each_key_has_one_owner);
     tcase_add_test(tcase, a_killed_member_is_gone_after_the_time_and_the_others_stay);

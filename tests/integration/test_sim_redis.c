@@ -553,6 +553,7 @@ static void acquire_add(void)
     arg("%s", once_in(20) ? "" : PICK("est-1", "est-2"));
     held_add("epoch");
     held_add("beat");
+    arg("%s", PICK("0", "5", "9000000000000", "-1"));
 }
 
 static void renew_add(void)

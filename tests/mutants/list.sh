@@ -428,7 +428,11 @@ mutant 'Functions: a lease that moved is not taken' $lua $functions \
 mutant 'Functions: owner and epoch are compared' $lua $functions \
     'held[1] == owner and held[2] == epoch' 'held[1] == owner'
 mutant 'Functions: an epoch never falls' $lua $functions \
-    'math.max(tonumber(epoch) + 1, now_ms)' 'now_ms'
+    'math.max(known + 1, now_ms)' 'now_ms'
+mutant 'Functions: an epoch that the taker knows is not given again' $lua $functions \
+    'math.max(tonumber(epoch), tonumber(args[4]))' 'tonumber(epoch)'
+mutant 'leases: an epoch that Redis lost is not used again' common/leases.c integration/test_leases \
+    'epoch > kept->epoch_known ? epoch : kept->epoch_known' '0'
 mutant 'Functions: a cursor never falls' $lua $functions \
     "if less(ms, last_ms) or (ms == last_ms and less(seq, last_seq)) then
         return redis" 'if false then

@@ -130,9 +130,9 @@ static bool trim(struct run *run, struct dyn_str stream, struct dyn_str minid_ms
 
 static void acquire(struct run *run)
 {
-    if (run->keys_count != 1 || run->args_count != 3 || run->args[0].len == 0 ||
-        !is_number(run, 1) || !is_number(run, 2)) {
-        wrong(run, "dyn_acquire lease owner seen_epoch seen_beat");
+    if (run->keys_count != 1 || run->args_count != 4 || run->args[0].len == 0 ||
+        !is_number(run, 1) || !is_number(run, 2) || !is_number(run, 3)) {
+        wrong(run, "dyn_acquire lease owner seen_epoch seen_beat known_epoch");
         return;
     }
     struct dyn_str lease = run->keys[0];
@@ -149,7 +149,8 @@ static void acquire(struct run *run)
     }
     char next[32];
     double now_ms = (double)(run->store->wall_us / 1000);
-    int len = snprintf(next, sizeof next, "%.0f", fmax(number_of(epoch) + 1, now_ms));
+    double known = fmax(number_of(epoch), number_of(run->args[3]));
+    int len = snprintf(next, sizeof next, "%.0f", fmax(known + 1, now_ms));
     struct dyn_str next_epoch = {next, (size_t)len};
     if (CALL(run, DYN_STR("HSET"), lease, DYN_STR("owner"), run->args[0], DYN_STR("epoch"),
              next_epoch, DYN_STR("call"), DYN_STR("0")) == NULL ||
