@@ -37,9 +37,14 @@ static int64_t budget_floor(const struct act_budget *budget, enum act_purpose pu
     return (int64_t)(reserve + share * 0.5);
 }
 
+bool act_budget_waits(const struct act_budget *budget, int64_t now)
+{
+    return now < budget->blocked_until;
+}
+
 bool act_budget_may(const struct act_budget *budget, enum act_purpose purpose, int64_t now)
 {
-    if (now < budget->blocked_until) {
+    if (act_budget_waits(budget, now)) {
         return false;
     }
     if (budget_is_told(budget, now)) {
@@ -63,7 +68,7 @@ uint64_t act_budget_take(struct act_budget *budget, int64_t now)
 
 bool act_budget_wants_limits(const struct act_budget *budget, int64_t now)
 {
-    if (budget->asking || now < budget->blocked_until || now < budget->ask_at) {
+    if (budget->asking || act_budget_waits(budget, now) || now < budget->ask_at) {
         return false;
     }
     bool starved = !act_budget_may(budget, ACT_FOR_READ, now);
@@ -105,7 +110,7 @@ void act_budget_answered(struct act_budget *budget, uint64_t number, bool free, 
 bool act_budget_limited(struct act_budget *budget, int64_t retry_after_ms, uint64_t random,
                         int64_t now)
 {
-    bool begins = now >= budget->blocked_until;
+    bool begins = !act_budget_waits(budget, now);
     int64_t wait = retry_after_ms;
     if (wait < 0) {
         if (!begins) {

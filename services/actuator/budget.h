@@ -54,6 +54,8 @@ struct act_budget {
 
 void act_budget_init(struct act_budget *budget, double reserve_percent);
 
+/** Whether Heroku said to wait, and the wait lasts. */
+bool act_budget_waits(const struct act_budget *budget, int64_t now);
 /** Whether one more request may be sent now. */
 bool act_budget_may(const struct act_budget *budget, enum act_purpose purpose, int64_t now);
 /** Count one that is being sent; its number, for act_budget_answered(). */

@@ -460,7 +460,9 @@ size_t act_write_account(const struct act_core *core, uint64_t token, struct act
         if (flight->token == token && act_is_write(flight->kind)) {
             const struct act_account *account = &core->accounts[flight->account];
             bool ours = account->led && account->clear && account->epoch == flight->intent.epoch;
-            return ours && !flight_is_overtaken(core, flight, now) ? flight->account : ACT_NONE;
+            bool stays = act_budget_waits(&core->budgets[account->budget], now.boot_ms) ||
+                         flight_is_overtaken(core, flight, now);
+            return ours && !stays ? flight->account : ACT_NONE;
         }
     }
     return ACT_NONE;

@@ -246,8 +246,8 @@ size_t act_in_flight(const struct act_core *core, size_t account);
 /** Writes among them, their journal entries included. */
 size_t act_writing(const struct act_core *core, size_t account);
 /** The last look at a write that was sent: its account, if that is still led and clear under the
- * epoch of its intent and, of a fall, if it would still be decided; else SIZE_MAX, and it must not
- * leave. */
+ * epoch of its intent, Heroku has not said meanwhile to wait and, of a fall, if it would still be
+ * decided; else SIZE_MAX, and it must not leave. */
 size_t act_write_account(const struct act_core *core, uint64_t token, struct act_now now);
 /** The account's journal is loaded and its key is not refused. */
 bool act_account_usable(const struct act_core *core, size_t account);

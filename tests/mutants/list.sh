@@ -238,7 +238,11 @@ mutant 'core: a pause is of a name' services/actuator/core_reload.c unit/test_ac
 ' ''
 mutant 'core: what is paused is known first' $core unit/test_actuator_guards ' && !core->deaf' ''
 mutant 'core: a fall is decided once more before it leaves' $core unit/test_actuator_takeover \
-    'ours && !flight_is_overtaken(core, flight, now)' 'ours'
+    'flight_is_overtaken(core, flight, now);
+            return' 'false;
+            return'
+mutant 'core: nothing leaves that Heroku told to wait' $core unit/test_actuator_takeover \
+    'act_budget_waits(&core->budgets[account->budget], now.boot_ms) ||' ''
 mutant 'core: a refusal is tried again some time' $answer unit/test_actuator_errors \
     'plan ? ACT_BLOCKED_MS : ACT_LIMIT_MS' 'plan ? ACT_BLOCKED_MS : INT64_MAX / 2'
 mutant 'core: a successor counts the changes before it' $lead unit/test_actuator_takeover \

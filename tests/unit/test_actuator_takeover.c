@@ -369,6 +369,29 @@ START_TEST(a_fall_that_is_overtaken_on_its_way_does_not_leave)
 }
 END_TEST
 
+START_TEST(a_write_that_heroku_told_to_wait_on_its_way_does_not_leave)
+{
+    model_teardown();
+    model_init(&m, 2, 1);
+    model_start(&m);
+    m.quantity[0] = 4;
+    model_lead(&m);
+    model_mark(&m);
+    m.hold_answers = true;
+    (void)model_want(&m, 0, 6, false);
+    struct act_request request = m.sent[--m.sent_count]; /* maintenance */
+    model_answer(&m, request);
+    act_begun(m.core, m.begun[--m.begun_count], DYN_OK, m.now);
+    ck_assert_int_eq(m.sent[0].kind, ACT_WRITE);
+    (void)model_want(&m, 1, 9, false); /* another app of the account asks something */
+    ck_assert_int_eq(m.sent_count, 2);
+    ck_assert_uint_eq(act_write_account(m.core, m.sent[0].token, m.now), 0);
+    model_fail_next(&m, m.sent[1].kind, ACT_RATE_LIMITED, 429, 1);
+    model_answer(&m, m.sent[1]);
+    ck_assert_uint_eq(act_write_account(m.core, m.sent[0].token, m.now), SIZE_MAX);
+}
+END_TEST
+
 /* ---- what a journal says ---- */
 
 START_TEST(cooldowns_of_the_journal_go_on)
@@ -542,6 +565,7 @@ static void add_dynos(TCase *tcase)
 {
     tcase_add_test(tcase, an_entry_of_another_accounts_journal_is_ignored);
     tcase_add_loop_test(tcase, a_fall_that_is_overtaken_on_its_way_does_not_leave, 0, 3);
+    tcase_add_test(tcase, a_write_that_heroku_told_to_wait_on_its_way_does_not_leave);
     tcase_add_loop_test(tcase, only_what_the_last_epoch_left_open_is_settled_at_once, 0, 2);
     tcase_add_test(tcase, a_wait_outlasts_a_lease_that_is_lost_and_taken_again);
     tcase_add_test(tcase, a_doubt_is_over_when_the_journal_says_no_more_than_is_known);
