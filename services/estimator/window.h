@@ -53,9 +53,9 @@ struct window {
     int64_t good_at;
     int64_t covered_since; /* or WINDOW_UNCOVERED, WINDOW_BROKEN, which are later than all times */
     int64_t zero_since;    /* first zero of the present run of zeros, but not before coverage began,
-                              and not before the newest one when a late demand came; NEVER: none. The
-                              very first zeros are doubted as well: demand may lie in    a part of the log
-                              that is not seen any more */
+                              nor before the newest one when late demand came; NEVER: none. The
+                              very first zeros are doubted as well: demand may lie in a part of the
+                              log that is not seen any more */
 };
 
 struct window_rule {
