@@ -11,6 +11,9 @@
 #define ACTIVE_MS 5500      /* the demand changes for that long */
 #define FAULTS_LAST_MS 4000 /* the last fault begins by then */
 #define CONVERGE_MS 40000
+/* Where the log's time stands still nothing falls; what rises waits for up to 5 s until Redis is
+ * found again, and for 13 s for the requests of who held the account before. */
+#define FROZEN_MS 22000
 #define LATE_MS 1000         /* from a sample to a request, when nothing slows it */
 #define SETTLE_MS 3000       /* leases and inputs are spread again by then */
 #define SETTLE_AWAY_MS 10000 /* ... who was away notices it in 5 s, and tries again every 5 s */
@@ -111,7 +114,7 @@ static void episode_converge(struct episode *episode)
     for (size_t i = 0; i < episode->faults_count; i++) {
         frozen = frozen || episode->faults[i].kind == FAULT_REDIS_CLOCK;
     }
-    int64_t until_ms = fleet_now_ms() + (frozen ? CONVERGE_MS / 3 : CONVERGE_MS);
+    int64_t until_ms = fleet_now_ms() + (frozen ? FROZEN_MS : CONVERGE_MS);
     while (!verdict_converged(scene) && fleet_now_ms() < until_ms) {
         scene_pass(scene, 2 * STEP_MS);
     }

@@ -277,7 +277,8 @@ void audit_log_write(const struct sim_write *write)
     }
     if (write->kind == SIM_WRITE_ADD && values >= 0) {
         struct part *part = &logs.parts[values];
-        if (part->server != write->server) {
+        bool went_back = entry_id_compare(write->id, part->last) <= 0;
+        if (part->server != write->server || went_back) {
             part_again(part, (uint32_t)values); /* the entry is there already */
         } else {
             part_feed(part, sim_stream_count(part->server, part->key) - 1);
