@@ -373,7 +373,6 @@ START_TEST(a_write_that_heroku_told_to_wait_on_its_way_does_not_leave)
 {
     model_teardown();
     model_init(&m, 2, 1);
-    model_start(&m);
     m.quantity[0] = 4;
     model_lead(&m);
     model_mark(&m);
