@@ -34,7 +34,8 @@ struct lead {
     size_t stream;
 
     struct dyn_timer *timer; /* the beginning */
-    struct entry_id from;    /* the first entry that was re-read; 0-0: none yet */
+    bool replaying;          /* the first entry of the log is awaited */
+    struct entry_id from;    /* the first entry that was re-read; 0-0: none */
     struct entry_id back;    /* where re-reading was to begin */
     struct tick tick;        /* the next one; its pins, its breaks */
     struct dyn_buf scratch;

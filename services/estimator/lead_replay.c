@@ -30,10 +30,14 @@ static void lead_miss(struct lead *lead)
     }
 }
 
-/* What lies further back than is read may have been trimmed; what lies after that may not. */
+/* What lies further back than is read may have been trimmed; what lies after that may not. An entry
+ * that nobody folds is not where reading began: the log is followed from its beginning then. */
 static void lead_replay_first(struct lead *lead, struct entry_id id)
 {
-    lead->from = id;
+    lead->replaying = false;
+    if (id.ms <= FOLD_MS_MAX) {
+        lead->from = id;
+    }
     if (lead->cursor.ms > lead->back.ms && entry_id_compare(id, lead->cursor) > 0) {
         lead_miss(lead);
     }
@@ -42,7 +46,7 @@ static void lead_replay_first(struct lead *lead, struct entry_id id)
 static void lead_replay_entry(void *arg, const struct bus_entry *entry)
 {
     struct lead *lead = arg;
-    if (lead->from.ms == 0 && lead->from.seq == 0) {
+    if (lead->replaying) {
         lead_replay_first(lead, entry->id);
     }
     if (!lead->ended) {
@@ -63,6 +67,7 @@ static void lead_replay_done(void *arg, dyn_err err)
 static void lead_replay_from(struct lead *lead, struct entry_id last)
 {
     int64_t back_ms = 2 * lead->host.service->config->longest_window_ms;
+    lead->replaying = true;
     lead->back.ms = last.ms > (uint64_t)back_ms ? last.ms - (uint64_t)back_ms : 0;
     struct bus_range range = {
         .key = lead->values,
