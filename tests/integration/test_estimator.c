@@ -102,32 +102,55 @@ static void say(double value)
     dyn_buf_fini(&out);
 }
 
-/* The newest target of the one controller; rung 0: none yet. */
-static struct target newest(void)
+/* What `expression` of Lua gives, with KEYS[1] and ARGV[1]. A message has bytes that text cannot
+ * carry: asked for in hex. Lives until the next one. */
+static struct dyn_str message_of(const char *expression, const char *key, const char *argument)
 {
     static char bytes[DYN_ENTRY_MAX];
-    struct target target = {0};
-    char field[32];
-    snprintf(field, sizeof(field), "%016llx",
-             (unsigned long long)config->apps[0].controllers[0].id);
-    /* The message has bytes that text cannot carry: ask for it in hex. */
-    const char *hex = support_redis_call(
-        redis, "EVAL_RO",
-        "local v=redis.call('HGET',KEYS[1],ARGV[1]); if not v then return '' end; "
-        "return (v:gsub('.', function(c) return string.format('%02x', c:byte()) end))",
-        "1", "dyn:{0}:newest", field, NULL);
+    char script[512];
+    snprintf(script, sizeof(script),
+             "local v = %s; if not v then return '' end; "
+             "return (v:gsub('.', function(c) return string.format('%%02x', c:byte()) end))",
+             expression);
+    const char *hex = support_redis_call(redis, "EVAL_RO", script, "1", key, argument, NULL);
     size_t len = 0;
     unsigned byte = 0;
     while (sscanf(hex + 2 * len, "%2x", &byte) == 1 && len < sizeof(bytes)) {
         bytes[len++] = (char)byte;
     }
-    if (len == 0) {
+    return (struct dyn_str){bytes, len};
+}
+
+/* The newest target of the one controller; rung 0: none yet. */
+static struct target newest(void)
+{
+    struct target target = {0};
+    char field[32];
+    snprintf(field, sizeof(field), "%016llx",
+             (unsigned long long)config->apps[0].controllers[0].id);
+    struct dyn_str message =
+        message_of("redis.call('HGET', KEYS[1], ARGV[1])", "dyn:{0}:newest", field);
+    if (message.len == 0) {
         return target;
     }
-    ck_assert_int_eq(pack_reader_start(reader, (struct dyn_str){bytes, len}), DYN_OK);
+    ck_assert_int_eq(pack_reader_start(reader, message), DYN_OK);
     ck_assert_int_eq(message_read_kind(reader), MESSAGE_TARGET);
     ck_assert_int_eq(message_read_target(reader, &target), DYN_OK);
     return target;
+}
+
+/* The entry at an end of the log, "+" or "-", which must be a tick. */
+static struct tick tick_at(const char *end)
+{
+    struct tick tick;
+    struct dyn_str message =
+        message_of("redis.call(ARGV[1] == '+' and 'XREVRANGE' or 'XRANGE', KEYS[1], ARGV[1], "
+                   "ARGV[1] == '+' and '-' or '+', 'COUNT', 1)[1][2][2]",
+                   "dyn:{0}:values", end);
+    ck_assert_int_eq(pack_reader_start(reader, message), DYN_OK);
+    ck_assert_int_eq(message_read_kind(reader), MESSAGE_TICK);
+    ck_assert_int_eq(message_read_tick(reader, &tick), DYN_OK);
+    return tick;
 }
 
 static void nap(void)
@@ -354,6 +377,41 @@ START_TEST(sigterm_gives_the_lease_up_and_exits_with_0)
 }
 END_TEST
 
+START_TEST(a_tick_says_from_where_on_its_leader_had_read)
+{
+    char first[64];
+    struct entry_id from;
+    ck_assert_uint_eq(tick_at("+").from.ms, 0); /* the log was empty */
+    snprintf(first, sizeof(first), "%s",
+             support_redis_call(redis, "XRANGE", "dyn:{0}:values", "-", "+", "COUNT", "1", NULL));
+    first[strcspn(first, "\n")] = '\0';
+    ck_assert_int_eq(entry_id_parse(dyn_str_from(first), &from), DYN_OK);
+    program_signal(estimator, SIGHUP);
+    program_await(estimator, "event=leading");
+    struct tick tick = tick_at("+");
+    while (tick.from.ms == 0) {
+        nap();
+        tick = tick_at("+");
+    }
+    ck_assert_int_eq(entry_id_compare(tick.from, from), 0);
+}
+END_TEST
+
+/* It ends the log, and nobody folds it. */
+START_TEST(reading_does_not_begin_at_an_entry_with_the_highest_id)
+{
+    support_redis_call(redis, "XADD", "dyn:{0}:values", "18446744073709551615-18446744073709551615",
+                       "m", "x", NULL);
+    program_await(estimator, "event=lead_ended");
+    program_await(estimator, "event=leading"); /* again, and in vain */
+    support_redis_call(redis, "DEL", "dyn:{0}:values", NULL);
+    while (strcmp(support_redis_call(redis, "XLEN", "dyn:{0}:values", NULL), "0") == 0) {
+        nap();
+    }
+    ck_assert_uint_eq(tick_at("-").from.ms, 0);
+}
+END_TEST
+
 START_TEST(garbage_in_the_log_is_counted_and_passed_over)
 {
     support_redis_call(redis, "XADD", "dyn:{0}:values", "*", "m", "garbage", NULL);
@@ -386,6 +444,8 @@ int main(void)
     tcase_add_test(tests, a_successor_knows_every_pin_before_its_first_target);
     tcase_add_test(tests, a_reload_begins_a_new_epoch_and_applies_at_once);
     tcase_add_test(tests, sigterm_gives_the_lease_up_and_exits_with_0);
+    tcase_add_test(tests, a_tick_says_from_where_on_its_leader_had_read);
+    tcase_add_test(tests, reading_does_not_begin_at_an_entry_with_the_highest_id);
     tcase_add_test(tests, garbage_in_the_log_is_counted_and_passed_over);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

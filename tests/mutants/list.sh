@@ -72,6 +72,11 @@ mutant 'fold: ticks of a lower epoch are ignored' $fold unit/test_fold_leaders \
     'tick->epoch < fold->epoch ||' ''
 mutant 'fold: an epoch from the far future is ignored' $fold unit/test_fold_leaders \
     'tick->epoch <= id.ms + FOLD_EPOCH_AHEAD_MS' 'id.ms <= FOLD_MS_MAX'
+mutant 'lead: a tick says from where on its leader had read' services/estimator/lead.c integration/test_estimator \
+    '        .from = lead->from,
+' ''
+mutant 'lead: reading does not begin at what nobody folds' services/estimator/lead_replay.c integration/test_estimator \
+    'if (id.ms <= FOLD_MS_MAX) {' 'if (true) {'
 mutant 'refold: another leader knows only what it read' services/estimator/refold.c unit/test_refold \
     'if (fold_is_taken_over(refold->fold, refold->reader, id, message, &tick)) {' \
     'if (fold_is_taken_over(refold->fold, refold->reader, id, message, &tick) && tick->epoch == 0) {'
