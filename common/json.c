@@ -29,7 +29,7 @@ static bool depth_is_fine(struct dyn_str text)
     return true;
 }
 
-/* jansson does not look whether its buffer of a number or a string could grow (its issue 362): a
+/* jansson does not look whether its buffer of a number or a string could grow (2.14, and others): a
  * number loses a digit, and is another one; of a string without its end it writes on beyond its
  * memory. So it never hears that there is none. */
 static void *parse_alloc(size_t size)
