@@ -129,9 +129,12 @@ struct totals {
     struct audit_counts counts;
 };
 
-static void times_add(struct audit_times *sum, const struct audit_times *one)
+static void times_add(struct audit_times *sum, const struct audit_times *one, uint64_t seed)
 {
-    sum->worst_ms = one->worst_ms > sum->worst_ms ? one->worst_ms : sum->worst_ms;
+    if (one->worst_ms > sum->worst_ms) {
+        sum->worst_ms = one->worst_ms;
+        sum->worst_seed = seed;
+    }
     sum->sum_ms += one->sum_ms;
     sum->count += one->count;
 }
@@ -178,7 +181,8 @@ static void job_take(struct totals *totals, const struct options *options, const
     totals->by_class[result->class]++;
     counts_add(&totals->counts, &result->counts);
     for (int kind = 0; kind < FAILOVERS; kind++) {
-        times_add(&totals->times[result->class != CLASS_KILLS][kind], &result->times[kind]);
+        times_add(&totals->times[result->class != CLASS_KILLS][kind], &result->times[kind],
+                  job->seed);
     }
 }
 
@@ -273,8 +277,9 @@ static void times_print(const char *what, const struct audit_times *times)
         "collector, to its next poll of an input"};
     for (int kind = 0; kind < FAILOVERS; kind++) {
         if (times[kind].count > 0) {
-            (void)printf("  %s %-40s worst %6.1f s, mean %5.1f s, %u times\n", what, names[kind],
-                         (double)times[kind].worst_ms / 1000,
+            (void)printf("  %s %-40s worst %6.1f s (seed %" PRIu64 "), mean %5.1f s, %u times\n",
+                         what, names[kind], (double)times[kind].worst_ms / 1000,
+                         times[kind].worst_seed,
                          (double)times[kind].sum_ms / 1000 / times[kind].count, times[kind].count);
         }
     }

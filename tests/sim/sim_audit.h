@@ -37,6 +37,7 @@ enum audit_failover {
 };
 struct audit_times {
     int64_t worst_ms;
+    uint64_t worst_seed; /* where several seeds are added up */
     int64_t sum_ms;
     unsigned count;
 };
